@@ -1,0 +1,36 @@
+# Needs Python 3.11 or later, make and a package index; everything else goes into .venv/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
+	@echo "make test   ruff, mypy and the tests"
+	@echo "make clean  remove what these two made"
+
+demo: $(VENV)/run
+	$(BIN)/rembg-beam run --input examples --output cutouts --model tiny
+	@echo "The cutouts are in $(CURDIR)/cutouts"
+
+test: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rembg-beam needs Python 3.11 or later; say which by: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[cpu]'
+	touch $@
+
+$(VENV)/dev: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	touch $@ $(VENV)/run
+
+clean:
+	rm -rf $(VENV) cutouts build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

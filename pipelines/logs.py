@@ -1,0 +1,73 @@
+"""What goes to which stream: results to stdout, everything else to stderr, legibly.
+
+Libraries print: onnxruntime on file descriptor 1 and 2 from C++, rembg and pymatting with `print`,
+Beam by logging, and in multi_processing mode as records of its workers, printed as protocol
+buffers. Nothing here fails.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+from typing import Iterator, TextIO
+
+_WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_OURS = "rembg_beam"
+
+
+@contextlib.contextmanager
+def results_only_on_stdout() -> Iterator[TextIO]:
+    """Sends file descriptor 1 to stderr; yields the true stdout."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(saved, "w", encoding="utf-8", closefd=False) as stdout:
+            yield stdout
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def to_stderr() -> None:
+    """Logs warnings, and the steps' own progress where no bar shows it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_legible)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(message)s")
+    logging.getLogger(_WORKER_LOGGER).setLevel(logging.INFO)
+    if not sys.stderr.isatty():
+        logging.getLogger(_OURS).setLevel(logging.INFO)
+    # A worker's exception ends the run, which says so; here it would come with Beam's traceback.
+    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+
+
+def cause(error: BaseException) -> str:
+    """What went wrong; of an exception that carries a worker's traceback, its last line.
+
+    >>> cause(RuntimeError("Traceback ...\\n  File ...\\nValueError: no such model"))
+    'ValueError: no such model'
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if "Traceback" in lines[0] or "Traceback" in str(error) else str(error)
+
+
+def _legible(record: logging.LogRecord) -> bool:
+    """Of a worker's record its message, and only our own below a warning."""
+    if record.name != _WORKER_LOGGER:
+        return True
+    text = record.getMessage()
+    if record.levelno < logging.WARNING and f"{_OURS}/transforms" not in text:
+        return "/transforms/metrics.py" in text and _reworded(record, text)
+    return _reworded(record, text)
+
+
+def _reworded(record: logging.LogRecord, text: str) -> bool:
+    message = _MESSAGE.search(text)
+    if message:
+        record.msg, record.args = f"worker: {message[1]}", ()
+    return True

@@ -1,0 +1,36 @@
+"""What a person sees while the pipeline runs, on stderr.
+
+On a terminal a bar: pictures done of those found, failed, per second. Elsewhere, and where other
+processes do the work, the log lines that the steps write now and then are enough.
+"""
+
+import sys
+from typing import Dict
+
+from tqdm import tqdm
+
+from ..transforms import metrics
+from ..transforms.elements import FAILED, STATUSES
+
+
+class Bar:
+    """A progress bar over this process's tally; `update` it now and then, `close` it."""
+
+    def __init__(self) -> None:
+        hidden = not sys.stderr.isatty()
+        self._bar = tqdm(unit=" pictures", disable=hidden, file=sys.stderr, dynamic_ncols=True)
+
+    def update(self) -> None:
+        counts = metrics.tally.snapshot()
+        done = {status: counts.get(f"outcomes_{status}", 0) for status in STATUSES}
+        self._bar.total = counts.get("find_pictures")
+        self._bar.set_postfix(_shown(done), refresh=False)
+        self._bar.n = sum(done.values())
+        self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _shown(done: Dict[str, int]) -> Dict[str, int]:
+    return {"failed": done[FAILED]} if done[FAILED] else {}

@@ -1,0 +1,246 @@
+"""The command `rembg-beam`.
+
+In: arguments. Out: an exit status, 0 for success, 1 for a run that failed or had more failures
+than allowed, 2 for wrong use, 130 for Ctrl-C. Results and the summary go to stdout, everything
+else to stderr, whatever the libraries print included.
+
+Without `--runner` the pipeline runs in this process, on Beam's FnApiRunner, whose `run` blocks; so
+it runs in a thread, and the main thread shows progress and hears Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, List, NamedTuple, NoReturn, Optional, Sequence, TextIO
+
+import apache_beam as beam
+import psutil
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    StandardOptions,
+)
+
+from ..transforms import metrics, summary
+from ..transforms.elements import FAILED, STATUSES
+from ..transforms.manifest import folder, new_run_id
+from ..transforms.storage import files, uris
+from . import graph, logs, settings
+from .progress import Bar
+from .settings import Parsed, Settings, UsageError
+
+OK, FAILED_RUN, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+DEFAULT_RUNNER = "FnApiRunner"
+
+# Of progress shown, and of hearing Ctrl-C.
+TICK_SECONDS = 0.2
+
+# For bundles in work to end after Ctrl-C, before the process does.
+GRACE_SECONDS = 1.0
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """The command; returns its exit status."""
+    with logs.results_only_on_stdout() as stdout:
+        logs.to_stderr()
+        try:
+            return _command(sys.argv[1:] if arguments is None else list(arguments), stdout)
+        except UsageError as error:
+            print(f"rembg-beam: {error}", file=sys.stderr)
+            return WRONG_USE
+        except KeyboardInterrupt:
+            print("rembg-beam: interrupted before anything ran", file=sys.stderr)
+            return INTERRUPTED
+
+
+class Finished(NamedTuple):
+    """A run that came to its end: what it did, and how long it took."""
+
+    summary: summary.Summary
+    seconds: float
+
+
+def _command(arguments: List[str], stdout: TextIO) -> int:
+    parser = _parser(stdout)
+    try:
+        namespace, others = parser.parse_known_args(settings.normalized(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    parsed = settings.parse(namespace, others)
+    if parsed.print_config:
+        print(settings.describe(parsed), file=stdout)
+        return OK
+    return _run(parsed, stdout)
+
+
+def _run(parsed: Parsed, stdout: TextIO) -> int:
+    options = PipelineOptions(parsed.beam)
+    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
+    _check_runner(runner, parsed.settings)
+    graph.check(parsed.settings)
+    run = new_run_id()
+    output = str(parsed.settings.output)
+    files.sweep(output)
+    metrics.tally.clear()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_interrupt)
+    running = _Running(runner, options, parsed.settings, run)
+    bar = Bar()
+    try:
+        while not running.wait(TICK_SECONDS):
+            bar.update()
+        bar.update()
+    except KeyboardInterrupt:
+        bar.close()
+        _interrupted(running, output, stdout)
+    finally:
+        bar.close()
+        files.sweep(output)
+    return _report(running, parsed.settings, run, stdout)
+
+
+class _Running:
+    """A pipeline that runs in a thread of its own."""
+
+    def __init__(self, runner: str, options: PipelineOptions, given: Settings, run: str) -> None:
+        self.runner = runner
+        self.error: Optional[BaseException] = None
+        self.result: Any = None
+        self.start = time.monotonic()
+        self.seconds = 0.0
+        self._pipeline = beam.Pipeline(runner=runner, options=options)
+        graph.build(self._pipeline, given, run)
+        self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._pipeline.run()
+            self.result.wait_until_finish()
+        except BaseException as error:
+            self.error = error
+        self.seconds = time.monotonic() - self.start
+
+
+def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int:
+    """Says what the run did; its exit status."""
+    if running.error is not None:
+        print(f"rembg-beam: the run failed: {logs.cause(running.error)}", file=sys.stderr)
+        _print_counts(stdout)
+        return FAILED_RUN
+    output = str(given.output)
+    done = summary.read(output, run)
+    _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
+    failures = done.counts[FAILED]
+    if given.max_failures is None:
+        return OK
+    allowed = settings.max_failures(given.max_failures, done.total)
+    if failures > allowed:
+        print(
+            f"rembg-beam: {failures} of {done.total} failed, more than --max_failures "
+            f"{given.max_failures} allows",
+            file=sys.stderr,
+        )
+        return FAILED_RUN
+    return OK
+
+
+def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
+    done = finished.summary
+    counts = ", ".join(f"{done.counts[status]} {status}" for status in STATUSES)
+    rate = done.total / finished.seconds
+    print(f"{counts}; {finished.seconds:.1f} s, {rate:.1f} pictures/s", file=stdout)
+    for uri, step, error, message in done.failures:
+        print(f"  failed: {uris.without_secrets(uri)} ({step}, {error}): {message}", file=stdout)
+    more = done.counts[FAILED] - len(done.failures)
+    if more > 0:
+        print(f"  ... and {more} more", file=stdout)
+    what = "rows, the failures' among them" if done.counts[FAILED] else "rows"
+    print(f"{what}: {rows}", file=stdout)
+
+
+def _print_counts(stdout: TextIO) -> None:
+    """What this process counted; of other processes that did the work it knows nothing."""
+    tally = metrics.tally.snapshot()
+    if not tally:
+        return
+    counts = ", ".join(f"{tally.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
+    print(f"until then: {counts}", file=stdout)
+
+
+def _as_interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
+    """Ends the process at once: the runner can't be stopped, the files can."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("rembg-beam: interrupted", file=sys.stderr, flush=True)
+    if running.result is not None and running.runner != DEFAULT_RUNNER:
+        print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
+    _kill_children()
+    files.abandon()
+    files.sweep(output)
+    _print_counts(stdout)
+    print(f"what is written stays in {output}; no file is half-written", file=stdout)
+    stdout.flush()
+    os._exit(INTERRUPTED)
+
+
+def _kill_children() -> None:
+    """Ends the worker processes of multi_processing mode, which would write on."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=GRACE_SECONDS)
+
+
+def _check_runner(runner: str, given: Settings) -> None:
+    """Dataflow's workers have no files of this machine."""
+    if not runner.lower().startswith("dataflow"):
+        return
+    local = [uri for uri in (*given.input, given.output) if uri and uris.is_local(uri)]
+    if local:
+        raise UsageError(
+            f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
+            "gs:// URIs for inputs and output"
+        )
+
+
+def _parser(stdout: TextIO) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rembg-beam",
+        description="Removes backgrounds from pictures with rembg, on Apache Beam.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="remove the backgrounds of pictures",
+        description="Removes the backgrounds of pictures. Options it does not know are Beam's own, "
+        "such as --runner=DataflowRunner --region=europe-west4.",
+        allow_abbrev=False,
+    )
+    settings.add_arguments(run)
+    for each in (parser, run):
+        each.print_help = _help_to(each, stdout)  # type: ignore[method-assign]
+    return parser
+
+
+def _help_to(parser: argparse.ArgumentParser, stdout: TextIO) -> Any:
+    return lambda file=None: print(parser.format_help(), file=stdout, end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,459 @@
+"""Flags and a YAML file -> `Settings`, and where each value comes from.
+
+In: the command's arguments. Out: `Parsed`, the settings with their origins and Beam's own options.
+Flags win over the file, the file over the defaults. Hyphens and underscores in names are the same.
+Fails with `UsageError` for an unknown flag or key, a value of the wrong kind, or settings that
+make no sense together: its message names the flag or the key's full path, and the nearest name.
+"""
+
+import argparse
+import difflib
+import json
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import yaml
+from apache_beam.options.pipeline_options import PipelineOptions
+from PIL import ImageColor
+
+from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
+from ..transforms.models import catalogue
+from ..transforms.pictures.cutout import VITMATTE_MODELS
+
+BEAM = "beam"
+
+
+class UsageError(ValueError):
+    """The command was used wrongly; the message says how."""
+
+
+def _setting(help: str, default: Any = None, **more: Any) -> Any:
+    """A field with what the command line needs to know of it.
+
+    `kind` says what a value is: "text", "texts" (a flag that repeats), "integer", "switch",
+    "color", "json" or "limit". `choices` are the allowed texts, `metavar` stands for the value.
+    """
+    return field(default=default, metadata={"kind": "text", "help": help, **more})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of `rembg-beam run`, by their names in flags and files."""
+
+    input: Tuple[str, ...] = _setting(
+        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), or a "
+        "URI that Beam's FileSystems read; repeats",
+        (),
+        kind="texts",
+        metavar="URI",
+    )
+    input_list: Tuple[str, ...] = _setting(
+        "a file with one URI or one JSON object (uri, name, extras, and columns of your own) per "
+        "line; repeats",
+        (),
+        kind="texts",
+        metavar="FILE",
+    )
+    output: Optional[str] = _setting("the folder for the cutouts and their manifest", metavar="URI")
+    relative_to: Optional[str] = _setting(
+        "the folder that outputs are named relative to; default: the part of each --input before "
+        "its first wildcard, and the whole path for --input_list",
+        metavar="URI",
+    )
+    model: Optional[str] = _setting(
+        f"one of {', '.join(catalogue.MODELS)}; rembg downloads all but tiny on first use"
+    )
+    model_path: Optional[str] = _setting(
+        "the ONNX file of a custom model, or one in place of rembg's download", metavar="FILE"
+    )
+    provider: Tuple[str, ...] = _setting(
+        "the execution provider: CPU, CUDA, ROCM, DirectML, OpenVINO, CoreML, Tensorrt, Azure; "
+        "repeats, in order of preference; default CPU",
+        ("CPU",),
+        kind="texts",
+    )
+    only_mask: bool = _setting("write the mask in place of the cutout", False, kind="switch")
+    post_process_mask: bool = _setting("open, blur and binarise the mask", False, kind="switch")
+    putalpha: bool = _setting("keep the picture's colours under transparency", False, kind="switch")
+    bgcolor: Optional[Tuple[int, ...]] = _setting(
+        "a background: a colour name, #rrggbb, or R G B [A] from 0 to 255", kind="color"
+    )
+    alpha_matting: bool = _setting(
+        "soft edges by alpha matting; takes minutes for large pictures", False, kind="switch"
+    )
+    alpha_matting_foreground_threshold: int = _setting(
+        "mask levels above it are surely foreground; default 240", 240, kind="integer"
+    )
+    alpha_matting_background_threshold: int = _setting(
+        "mask levels below it are surely background; default 10", 10, kind="integer"
+    )
+    alpha_matting_erode_size: int = _setting(
+        "pixels by which both are shrunk; default 10", 10, kind="integer"
+    )
+    decontaminate: bool = _setting(
+        "take the old background's colour out of soft edges", False, kind="switch"
+    )
+    vitmatte: bool = _setting(
+        "soft edges by the ViTMatte model, which rembg downloads", False, kind="switch"
+    )
+    vitmatte_model: Optional[str] = _setting("which ViTMatte", choices=VITMATTE_MODELS)
+    extras: Optional[Mapping[str, Any]] = _setting(
+        "a JSON object of further arguments for the model", kind="json"
+    )
+    format: str = _setting("of the outputs; default png", "png", choices=("png", "webp", "jpeg"))
+    quality: Optional[int] = _setting(
+        "of jpeg (default 90) or lossy webp (default 80); higher is larger", kind="integer"
+    )
+    lossless: Optional[bool] = _setting(
+        "webp without loss, the default, or with --no_lossless at a quality", kind="switch"
+    )
+    read_threads: int = _setting(
+        f"files read at once in a process, default {read.THREADS}; raise it for slow storage, each "
+        "holds one compressed picture",
+        read.THREADS,
+        kind="integer",
+    )
+    remove_threads: Optional[int] = _setting(
+        "pictures in work at once in a process; default: its cores on the CPU, twice that on a "
+        "GPU; each holds a decoded picture and an inference",
+        kind="integer",
+    )
+    write_threads: int = _setting(
+        f"files written at once in a process, default {write.THREADS}; raise it for slow storage, "
+        "each holds one compressed cutout",
+        write.THREADS,
+        kind="integer",
+    )
+    max_failures: Optional[str] = _setting(
+        "exit with status 1 above so many failures, a count (20) or a share (5%% or 0.05); "
+        "default: any number",
+        kind="limit",
+    )
+
+    def session(self) -> SessionConfig:
+        """Raises `ValueError` as `SessionConfig` does."""
+        return SessionConfig(str(self.model), self.provider, model_path=self.model_path)
+
+    def remove_options(self) -> RemoveOptions:
+        """Raises `ValueError` as `RemoveOptions` does."""
+        names = [option.name for option in fields(RemoveOptions)]
+        given = {name: getattr(self, name) for name in names}
+        return RemoveOptions(**{**given, "extras": self.extras or {}})
+
+    def encoding(self) -> Encoding:
+        """Raises `ValueError` as `Encoding` does."""
+        return Encoding(format=self.format, quality=self.quality, lossless=self.lossless)
+
+    def remove_background(self) -> RemoveBackground:
+        """The composite of these settings; raises `ValueError` for those that make no sense."""
+        return RemoveBackground(
+            output=self.output or "",
+            session=self.session(),
+            options=self.remove_options(),
+            encoding=self.encoding(),
+            relative_to=self.relative_to,
+            read_threads=self.read_threads,
+            remove_threads=self.remove_threads,
+            write_threads=self.write_threads,
+        )
+
+
+class Parsed(NamedTuple):
+    """What the arguments say.
+
+    Attributes:
+      settings: checked one by one, not yet together.
+      origins: where each setting that is not a default comes from, a flag or a file.
+      beam: Beam's own options, as flags.
+      print_config: whether only the settings are to be shown.
+    """
+
+    settings: Settings
+    origins: Dict[str, str]
+    beam: List[str]
+    print_config: bool
+
+
+_FIELDS: Dict[str, "Field[Any]"] = {setting.name: setting for setting in fields(Settings)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags; none has a default, so that only what is given is seen."""
+    parser.add_argument("--config", metavar="FILE", help="settings from a YAML file; flags win")
+    parser.add_argument(
+        "--print_config",
+        action="store_true",
+        default=False,
+        help="show what holds and where each value comes from, and stop",
+    )
+    for name, setting in _FIELDS.items():
+        kind = setting.metadata["kind"]
+        more: Dict[str, Any] = {"help": setting.metadata["help"], "default": argparse.SUPPRESS}
+        if kind == "switch":
+            more["action"] = _Switch
+            parser.add_argument(f"--{name}", f"--no_{name}", nargs=0, **more)
+            continue
+        more["metavar"] = setting.metadata.get("metavar", kind.upper())
+        if kind == "texts":
+            more["action"] = "append"
+        if kind == "color":
+            more["nargs"] = "+"
+        parser.add_argument(f"--{name}", **more)
+
+
+class _Switch(argparse.Action):
+    """`--name` and `--no_name`."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        setattr(namespace, self.dest, not option.startswith("--no_"))
+
+
+def parse(namespace: argparse.Namespace, others: Sequence[str]) -> Parsed:
+    """Settings of parsed flags and the file they name; `others` are the flags left for Beam."""
+    given = {name: value for name, value in vars(namespace).items() if name in _FIELDS}
+    values = {name: _checked(f"--{name}", name, value) for name, value in given.items()}
+    origins = {name: f"--{name}" for name in values}
+    beam = _beam_flags(others)
+    if namespace.config:
+        from_file, beam_of_file = _load(namespace.config)
+        values = {**from_file, **values}
+        origins = {**dict.fromkeys(from_file, namespace.config), **origins}
+        beam = _as_flags(beam_of_file, given=beam) + beam
+    return Parsed(Settings(**values), origins, beam, namespace.print_config)
+
+
+def normalized(arguments: Sequence[str]) -> List[str]:
+    """The arguments with `_` for `-` inside flags, where that makes a flag that exists.
+
+    >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3"])
+    ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3']
+    """
+    known = {*_own_flags(), *(f"--{name}" for name in _beam_names())}
+    result = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        plain = "--" + flag[2:].replace("-", "_")
+        result.append(plain + equals + value if plain in known else argument)
+    return result
+
+
+def describe(parsed: Parsed) -> str:
+    """The settings as YAML, each with where it comes from, and Beam's options."""
+    lines = []
+    for name in _FIELDS:
+        value = getattr(parsed.settings, name)
+        value = list(value) if isinstance(value, tuple) else value
+        text = json.dumps(value, ensure_ascii=False)
+        lines.append(f"{name}: {text}  # {parsed.origins.get(name, 'default')}")
+    beam = vars(_beam_parser().parse_known_args(parsed.beam)[0])
+    lines.append(f"{BEAM}: {json.dumps(beam, ensure_ascii=False)}")
+    return "\n".join(lines)
+
+
+def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """A file's settings, and its section for Beam."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = yaml.safe_load(file) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"--config {path}: must be a mapping of settings to values")
+    document = {str(key).replace("-", "_"): value for key, value in document.items()}
+    beam = document.pop(BEAM, None) or {}
+    if not isinstance(beam, dict):
+        raise UsageError(f"{path}: {BEAM} must be a mapping of Beam's options to values")
+    beam = {str(key).replace("-", "_"): value for key, value in beam.items()}
+    for key in document:
+        _known(f"{path}: {key}", key, [*_FIELDS, BEAM])
+    for key in beam:
+        _known(f"{path}: {BEAM}.{key}", key, _beam_names())
+    checked = {key: _checked(f"{path}: {key}", key, value) for key, value in document.items()}
+    return checked, beam
+
+
+def _known(where: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{where} is no setting{hint}")
+
+
+def _checked(where: str, name: str, value: Any) -> Any:
+    """The value as its setting's kind has it."""
+    setting = _FIELDS[name]
+    if value is None:
+        return setting.default
+    try:
+        checked = _KINDS[setting.metadata["kind"]](value)
+        choices = setting.metadata.get("choices")
+        if choices and checked not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return checked
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {value!r} {error}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value == "":
+        raise ValueError("must be a text")
+    return str(value)
+
+
+def _texts(value: Any) -> Tuple[str, ...]:
+    return tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
+
+
+def _integer(value: Any) -> int:
+    try:
+        if isinstance(value, (bool, float)):
+            raise ValueError
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be an integer") from None
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _color(value: Any) -> Tuple[int, ...]:
+    parts = value if isinstance(value, list) else [value]
+    if len(parts) == 1 and isinstance(parts[0], str):
+        if "," not in parts[0]:
+            color = ImageColor.getcolor(parts[0], "RGBA")
+            return color if isinstance(color, tuple) else (color,)
+        parts = parts[0].split(",")
+    if len(parts) not in (3, 4):
+        raise ValueError("must be a colour's name, #rrggbb, or R G B [A]")
+    levels = tuple(_integer(part) for part in parts)
+    return levels if len(levels) == 4 else (*levels, 255)
+
+
+def _json(value: Any) -> Mapping[str, Any]:
+    loaded = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(loaded, dict):
+        raise ValueError("must be a JSON object")
+    return loaded
+
+
+def _limit(value: Any) -> str:
+    max_failures(_text(value), 1)
+    return str(value)
+
+
+_KINDS = {
+    "text": _text,
+    "texts": _texts,
+    "integer": _integer,
+    "switch": _switch,
+    "color": _color,
+    "json": _json,
+    "limit": _limit,
+}
+
+
+def max_failures(limit: str, total: int) -> float:
+    """How many failures of `total` pictures a limit allows, a count or a share.
+
+    >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
+    (20.0, 50.0, 50.0)
+    """
+    try:
+        if limit.endswith("%"):
+            share = float(limit[:-1]) / 100
+        elif "." in limit:
+            share = float(limit)
+        else:
+            count = int(limit)
+            if count >= 0:
+                return float(count)
+            raise ValueError
+        if 0 <= share <= 1:
+            return share * total
+        raise ValueError
+    except ValueError:
+        raise ValueError("must be a count (20) or a share (5% or 0.05)") from None
+
+
+def _own_flags() -> List[str]:
+    switches = [name for name in _FIELDS if _FIELDS[name].metadata["kind"] == "switch"]
+    return [
+        *(f"--{name}" for name in (*_FIELDS, "config", "print_config")),
+        *(f"--no_{name}" for name in switches),
+    ]
+
+
+def _beam_parser() -> argparse.ArgumentParser:
+    """All options of Beam and of the runners it brings, none with a default."""
+    parser = argparse.ArgumentParser(
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        conflict_handler="resolve",
+    )
+    for options in sorted(set(_subclasses(PipelineOptions)), key=lambda found: found.__name__):
+        options._add_argparse_args(_WithoutDefaults(parser))
+    return parser
+
+
+class _WithoutDefaults:
+    """Adds arguments whose absence shows."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
+
+    def add_argument(self, *names: str, **more: Any) -> Any:
+        return self._parser.add_argument(*names, **{**more, "default": argparse.SUPPRESS})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+def _subclasses(of: Any) -> List[Any]:
+    found = [one for one in of.__subclasses__() if one.__module__.startswith("apache_beam.")]
+    return [*found, *(deeper for one in found for deeper in _subclasses(one))]
+
+
+def _beam_names() -> List[str]:
+    return [
+        option[2:]
+        for action in _beam_parser()._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    ]
+
+
+def _beam_flags(others: Sequence[str]) -> List[str]:
+    """The flags, if Beam knows them all."""
+    parser = _beam_parser()
+    parser.error = _usage_error  # type: ignore[method-assign, assignment]
+    unknown = parser.parse_known_args(list(others))[1]
+    if not unknown:
+        return list(others)
+    flag = unknown[0].partition("=")[0]
+    if not flag.startswith("-"):
+        raise UsageError(f"{unknown[0]!r} belongs to no flag; inputs are given by --input")
+    names = [*_own_flags(), *(f"--{name}" for name in _beam_names())]
+    near = difflib.get_close_matches("--" + flag.lstrip("-").replace("-", "_"), names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "; --help lists the command's own"
+    raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
+
+
+def _usage_error(message: str) -> None:
+    raise UsageError(message)
+
+
+def _as_flags(options: Mapping[str, Any], *, given: Sequence[str]) -> List[str]:
+    """A file's options for Beam as flags, without those given on the command line."""
+    already = vars(_beam_parser().parse_known_args(list(given))[0])
+    flags = []
+    for name, value in options.items():
+        if name in already or value is False or value is None:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            text = json.dumps(one) if isinstance(one, dict) else str(one)
+            flags.append(f"--{name}" if one is True else f"--{name}={text}")
+    return flags

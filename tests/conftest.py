@@ -1,0 +1,128 @@
+"""Fixtures: pictures to read, and pipelines on Beam's FnApiRunner in this process."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any, Callable, Iterator, List
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from PIL import Image
+
+from rembg_beam.transforms import metrics
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _fresh_tally() -> Iterator[None]:
+    metrics.tally.clear()
+    yield
+    metrics.tally.clear()
+
+
+@pytest.fixture
+def picture() -> Callable[..., Image.Image]:
+    """Makes a picture: a bright disc on a dark gradient, different for each seed."""
+
+    def make(width: int = 48, height: int = 32, mode: str = "RGB", seed: int = 0) -> Image.Image:
+        y, x = np.mgrid[0:height, 0:width]
+        disc = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 3) ** 2
+        pixels = np.stack([x * 255 // width, y * 255 // height, x * 0 + seed % 256], -1)
+        pixels[disc] = (250, 240, 20 + seed % 200)
+        return Image.fromarray(pixels.astype(np.uint8), "RGB").convert(mode)
+
+    return make
+
+
+@pytest.fixture
+def encoded(picture: Callable[..., Image.Image]) -> Callable[..., bytes]:
+    """The bytes of such a picture."""
+
+    def make(format: str = "PNG", exif: Any = None, **more: Any) -> bytes:
+        buffer = io.BytesIO()
+        picture(**more).save(buffer, format, **({"exif": exif} if exif else {}))
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def photos(tmp_path: Path, encoded: Callable[..., bytes]) -> Path:
+    """A folder of odd pictures, three of them no pictures at all."""
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    jpeg = encoded("JPEG", width=64, height=48)
+    turned = Image.Exif()
+    turned[0x112] = 6
+    contents = {
+        "a.jpg": jpeg,
+        "A.JPG": encoded("JPEG", seed=1),
+        "a.png": encoded("PNG", seed=2),
+        "c[1].jpg": encoded("JPEG", seed=3),
+        "sub/b.JPEG": encoded("JPEG", seed=4),
+        "sub/turned.jpg": encoded("JPEG", exif=turned, width=40, height=20),
+        "cmyk.jpg": encoded("JPEG", mode="CMYK"),
+        "truncated.jpg": jpeg[: len(jpeg) // 2],
+        "empty.jpg": b"",
+        "text.jpg": b"not a picture",
+        "notes.txt": b"left out of a folder",
+        ".hidden.jpg": jpeg,
+    }
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+NOT_PICTURES = {
+    "truncated.jpg": "TruncatedPicture",
+    "empty.jpg": "EmptyFile",
+    "text.jpg": "NotAPicture",
+}
+
+
+@pytest.fixture
+def run() -> Callable[..., List[Any]]:
+    """Runs `elements | transform` in this process and returns what comes out, in no order."""
+
+    def run(elements: Any, transform: Any) -> List[Any]:
+        _kept.clear()
+        with beam.Pipeline(runner="FnApiRunner") as pipeline:
+            outputs = pipeline | beam.Create(elements, reshuffle=False) | transform
+            _ = outputs | "Keep them" >> beam.Map(_keep)
+        return list(_kept)
+
+    return run
+
+
+_kept: List[Any] = []
+
+
+def _keep(element: Any) -> None:
+    _kept.append(element)
+
+
+def tree(folder: Any) -> List[str]:
+    """The files below a folder, relative; the project's own rooms left out."""
+    found = []
+    for directory, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in ("_manifest",)]
+        found += [os.path.relpath(os.path.join(directory, name), folder) for name in names]
+    return sorted(found)
+
+
+@pytest.fixture(name="tree")
+def _tree() -> Callable[[Any], List[str]]:
+    return tree
+
+
+@pytest.fixture(name="not_pictures")
+def _not_pictures() -> Any:
+    return NOT_PICTURES

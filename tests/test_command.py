@@ -1,0 +1,320 @@
+"""The command, as a person runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import pyarrow.dataset
+import pytest
+from PIL import Image
+
+from rembg_beam.pipelines import run, settings
+
+
+def rows(output: Path) -> List[Dict[str, Any]]:
+    return pyarrow.dataset.dataset(output / "_manifest", partitioning="hive").to_table().to_pylist()
+
+
+@pytest.fixture
+def command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs `rembg-beam run` with tiny into a folder; its status and both streams."""
+
+    def command(*arguments: object, output: object = tmp_path / "out") -> Any:
+        capfd.readouterr()
+        given = [str(argument) for argument in arguments]
+        model = [] if any(flag.startswith("--model") for flag in given) else ["--model", "tiny"]
+        status = run.main(["run", *given, "--output", str(output), *model])
+        streams = capfd.readouterr()
+        return status, streams.out, streams.err
+
+    return command
+
+
+def test_a_folder(
+    command: Any, photos: Path, tmp_path: Path, tree: Any, not_pictures: Dict[str, str]
+) -> None:
+    status, out, err = command("--input", photos)
+    assert status == 0, err
+    assert out.startswith("7 written, 0 skipped, 3 failed; ")
+    for name, error in not_pictures.items():
+        assert f"failed: {photos}/{name} (remove, {error}): " in out
+    found = rows(tmp_path / "out")
+    assert len(found) == 10
+    assert {row["error"] for row in found} == {None, *not_pictures.values()}
+    assert tree(tmp_path / "out") == sorted(
+        f"{name}.png"
+        for name in [
+            "a.jpg",
+            "A.JPG",
+            "a.png",
+            "c[1].jpg",
+            "cmyk.jpg",
+            "sub/b.JPEG",
+            "sub/turned.jpg",
+        ]
+    )
+    assert f"{tmp_path}/out/_manifest/run=" in out
+    again, out, _ = command("--input", photos)  # the outputs of the first are no inputs
+    assert again == 0 and out.startswith("7 written")
+    assert len(rows(tmp_path / "out")) == 20
+
+
+def test_an_output_folder_inside_the_input(command: Any, photos: Path) -> None:
+    for _ in range(2):
+        _, out, _ = command("--input", photos, output=photos / "cutouts")
+        assert out.startswith("7 written, 0 skipped, 3 failed")
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
+def test_every_running_mode_gives_the_same_files(
+    command: Any, photos: Path, tmp_path: Path, mode: str, tree: Any
+) -> None:
+    status, out, err = command(
+        *("--input", photos, "--direct_running_mode", mode),
+        f"--direct_num_workers={1 if mode == 'in_memory' else 2}",
+    )
+    assert status == 0, err
+    assert out.startswith("7 written, 0 skipped, 3 failed")
+    files = {name: (tmp_path / "out" / name).read_bytes() for name in tree(tmp_path / "out")}
+    _expected.setdefault("files", files)
+    assert files == _expected["files"]
+
+
+_expected: Dict[str, Dict[str, bytes]] = {}
+
+
+def test_an_input_list(command: Any, photos: Path, tmp_path: Path, tree: Any) -> None:
+    lines = [
+        str(photos / "a.jpg"),
+        "",
+        json.dumps({"uri": str(photos / "a.png"), "name": "shoe/7", "sku": 7}),
+        json.dumps({"uri": str(photos / "A.JPG"), "extras": {"only_mask": True}}),
+        '{"uri": ',
+        '{"uri": 7}',
+        "/no/such.jpg",
+    ]
+    (tmp_path / "list.txt").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    status, out, err = command("--input_list", tmp_path / "list.txt", "--relative_to", photos)
+    assert status == 0, err
+    assert out.startswith("3 written, 0 skipped, 3 failed")
+    assert f"{tmp_path}/list.txt, line 5: not a JSON object" in out
+    assert tree(tmp_path / "out") == ["A.JPG.png", "a.jpg.png", "shoe/7.png"]
+    with Image.open(tmp_path / "out/A.JPG.png") as image:
+        assert image.mode == "L"
+    metadata = {row["uri"]: row["metadata"] for row in rows(tmp_path / "out")}
+    assert json.loads(metadata[str(photos / "a.png")]) == {"sku": 7}
+    outside = next(row for row in rows(tmp_path / "out") if row["uri"] == "/no/such.jpg")
+    assert (outside["step"], outside["error"]) == ("find", "ValueError")
+
+
+def test_pictures_that_would_share_a_file(
+    command: Any, photos: Path, tmp_path: Path, tree: Any
+) -> None:
+    (photos / "other").mkdir()
+    (photos / "other" / "a.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    inputs = [photos / "a.jpg", photos / "other" / "a.jpg", photos / "a.png", photos / "a.png"]
+    status, out, _ = command(*[part for path in inputs for part in ("--input", path)])
+    assert status == 0
+    assert out.startswith("1 written, 0 skipped, 2 failed")
+    assert "NameClash" in out and "--relative_to" in out
+    assert tree(tmp_path / "out") == ["a.png.png"]
+    _, out, _ = command(
+        *[part for path in inputs for part in ("--input", path)], "--relative-to", photos
+    )
+    assert out.startswith("3 written, 0 skipped, 0 failed")
+
+
+def test_options_reach_the_pictures(command: Any, photos: Path, tmp_path: Path) -> None:
+    status, _, err = command(
+        *("--input", photos / "a.jpg", "--bgcolor", "white", "--post-process-mask"),
+        *("--format=jpeg", "--quality", "70"),
+    )
+    assert status == 0, err
+    with Image.open(tmp_path / "out/a.jpg.jpg") as image:
+        assert image.format == "JPEG" and image.getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"), [("3", 0), ("2", 1), ("30%", 0), ("29%", 1), ("0.3", 0), ("0", 1)]
+)
+def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> None:
+    got, out, err = command("--input", photos, "--max-failures", limit)
+    assert got == status
+    assert out.startswith("7 written")
+    assert ("more than --max_failures" in err) == (status == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--modle", "u2net"], "did you mean --model?"),
+        (["--only-masks"], "did you mean --only_mask?"),
+        (["--regoin=x"], "did you mean --region?"),
+        (["stray.jpg"], "'stray.jpg' belongs to no flag"),
+        (["--model", "u2nett"], "did you mean 'u2net'?"),
+        (["--provider", "CUDDA"], "did you mean 'CUDA'?"),
+        (["--format", "tiff"], "--format: 'tiff' must be one of png, webp, jpeg"),
+        (["--quality", "high"], "--quality: 'high' must be an integer"),
+        (["--quality", "80"], "lossless"),
+        (["--max_failures", "many"], "--max_failures: 'many' must be a count"),
+        (["--bgcolor", "redd"], "--bgcolor"),
+        (["--only_mask", "--bgcolor", "red"], "only_mask with bgcolor makes no sense"),
+        (["--extras", "[1]"], "--extras: '[1]' must be a JSON object"),
+        (["--input", "nothing/*.jpg"], "'nothing/*.jpg' matches no file"),
+        (["--input_list", "nothing.txt"], "nothing.txt"),
+        (["--config", "nothing.yaml"], "nothing.yaml"),
+        (["--runner", "DataflowRunner"], "is a path of this machine"),
+    ],
+)
+def test_wrong_use(command: Any, photos: Path, arguments: List[str], message: str) -> None:
+    status, out, err = command("--input", photos, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("rembg-beam: ") and message in err
+    assert "Traceback" not in err
+
+
+def test_what_is_missing_is_named(capfd: Any, photos: Path) -> None:
+    given: List[str] = []
+    for more, message in [
+        (["--input", str(photos)], "no input"),
+        (["--output", "out"], "no output"),
+        ([], "no model: choose one by --model\n  u2net "),
+    ]:
+        assert run.main(["run", *given]) == 2
+        assert message in capfd.readouterr().err
+        given += more
+
+
+def test_a_config_file(command: Any, photos: Path, tmp_path: Path, capfd: Any) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"input: {photos}\nonly-mask: true\nformat: webp\nbeam:\n  direct_num_workers: 1\n"
+    )
+    status, _, err = command("--config", config, "--format", "png", "--no_only_mask")
+    assert status == 0, err
+    with Image.open(tmp_path / "out/a.jpg.png") as image:
+        assert image.mode == "RGBA"
+    _, out, _ = command("--config", config, "--format", "png", "--print_config")
+    assert f"only_mask: true  # {config}\n" in out
+    assert 'format: "png"  # --format\n' in out
+    assert "quality: null  # default\n" in out
+    assert '"direct_num_workers": 1' in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modle: tiny", "config.yaml: modle is no setting; did you mean model?"),
+        ("beam: {regoin: x}", "config.yaml: beam.regoin is no setting; did you mean region?"),
+        ("only_mask: 7", "config.yaml: only_mask: 7 must be true or false"),
+        ("[1", "config.yaml"),
+        ("- 1", "must be a mapping"),
+    ],
+)
+def test_a_wrong_config_names_the_key(
+    command: Any, photos: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
+    assert status == 2 and message in err
+
+
+def test_a_run_that_fails(command: Any, photos: Path) -> None:
+    status, out, err = command("--input", photos, "--provider", "CUDA")
+    assert status == 1
+    assert "the run failed: model 'tiny' was asked to run on CUDA" in err
+    assert "written" not in out or "0 written" in out
+
+
+def test_no_own_flag_hides_one_of_beams() -> None:
+    assert not set(settings._own_flags()) & {f"--{name}" for name in settings._beam_names()}
+
+
+def test_help_goes_to_stdout(capfd: Any) -> None:
+    assert run.main(["run", "--help"]) == 0
+    out, err = capfd.readouterr()
+    assert "--alpha_matting_erode_size" in out and not err
+
+
+CHATTER = """
+import os, sys
+from rembg_beam.pipelines import run
+from rembg_beam.transforms.models import sessions
+
+opened = sessions._new_session
+
+def chatty(*arguments):
+    print("Python's chatter")
+    os.write(1, b"C++'s chatter\\n")
+    return opened(*arguments)
+
+sessions._new_session = chatty
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
+def test_chatter_goes_to_stderr(photos: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", CHATTER, "run", "--input", photos / "a.jpg"),
+            *("--output", tmp_path / "out", "--model", "tiny"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "'s chatter" not in done.stdout and done.stdout.startswith("1 written")
+    assert "Python's chatter" in done.stderr and "C++'s chatter" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [
+        ("in_memory", signal.SIGINT),
+        ("in_memory", signal.SIGTERM),
+        ("multi_processing", signal.SIGINT),
+    ],
+)
+def test_ctrl_c(
+    tmp_path: Path, encoded: Callable[..., bytes], mode: str, how: signal.Signals
+) -> None:
+    (tmp_path / "photos").mkdir()
+    big = encoded("JPEG", width=1600, height=1200)
+    for number in range(400):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(big)
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"),
+            *("--input", tmp_path / "photos", "--output", out),
+            *("--direct_running_mode", mode),
+            *(["--direct_num_workers=2"] if mode == "multi_processing" else []),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("*.png")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        pressed = time.monotonic()
+        process.send_signal(how)
+        stdout, stderr = process.communicate(timeout=30)
+        took = time.monotonic() - pressed
+    assert process.returncode == 130, stderr
+    assert took < 5
+    assert "interrupted" in stderr and "no file is half-written" in stdout
+    written = list(out.rglob("*.png"))
+    assert 0 < len(written) < 400
+    for path in written:
+        with Image.open(path) as image:
+            image.load()
+    assert [name for name in os.listdir(out) if name.startswith(".")] == []
+    if mode == "in_memory":
+        done = int(stdout.split("until then: ")[1].split(" written")[0])
+        assert 0 <= done <= len(written)

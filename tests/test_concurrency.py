@@ -1,0 +1,191 @@
+"""The threaded DoFn: rows in equal rows out, whatever the runner does."""
+
+import threading
+import time
+from typing import Any, Iterable, List, Tuple
+
+import apache_beam as beam
+import pytest
+from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.runners.common import DoFnSignature
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.test_stream import TestStream
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms import trigger, window
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedValue
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rembg_beam.transforms import concurrency
+from rembg_beam.transforms.concurrency import ConcurrentDoFn
+
+
+class Twice(ConcurrentDoFn[int, int]):
+    """Yields each number twice over; odd ones on a tag of their own."""
+
+    def __init__(self, threads: int = 3, slow: Tuple[int, ...] = ()) -> None:
+        super().__init__("twice", threads)
+        self.slow = slow
+
+    def work(self, element: int) -> int:
+        time.sleep(0.02 if element in self.slow else 0)
+        if element < 0:
+            raise ValueError(f"{element} is negative")
+        return element * 2
+
+    def emit(self, element: int, result: int, seconds: float) -> Iterable[Any]:
+        Metrics.counter("test", "emitted").inc()
+        yield TaggedOutput("odd", result) if element % 2 else result
+
+
+def bundle(dofn: Twice, elements: Iterable[WindowedValue]) -> List[Any]:
+    """What a bundle gives, as a runner would run it."""
+    dofn.start_bundle()
+    outputs: List[Any] = []
+    for element in elements:
+        outputs += dofn.process(element.value, element)
+    return outputs + list(dofn.finish_bundle())
+
+
+PANES = st.builds(
+    PaneInfo,
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([PaneInfoTiming.EARLY, PaneInfoTiming.ON_TIME, PaneInfoTiming.LATE]),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+WINDOWED = st.builds(
+    lambda value, at, pane: WindowedValue(
+        value, Timestamp(at), [window.IntervalWindow(at - at % 10, at - at % 10 + 10)], pane
+    ),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    PANES,
+)
+
+
+def test_the_signature_is_one_beam_takes() -> None:
+    assert DoFnSignature(Twice()).process_method.defaults
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.lists(WINDOWED, max_size=12), max_size=4),
+    st.integers(1, 4),
+    st.sets(st.integers(0, 99)),
+)
+def test_each_element_comes_out_once_with_its_window_timestamp_and_pane(
+    bundles: List[List[WindowedValue]], threads: int, slow: Any
+) -> None:
+    dofn = Twice(threads, tuple(slow)[:3])
+    for elements in bundles:
+        outputs = bundle(dofn, elements)
+        plain = [
+            (output.tag, output.value) if isinstance(output, TaggedOutput) else (None, output)
+            for output in outputs
+        ]
+        expected = [
+            ("odd" if element.value % 2 else None, element.with_value(element.value * 2))
+            for element in elements
+        ]
+        assert sorted(map(repr, plain)) == sorted(map(repr, expected))
+        panes = [(value.value, value.timestamp, value.pane_info) for _, value in plain]
+        wanted = [(value.value, value.timestamp, value.pane_info) for _, value in expected]
+        assert sorted(map(repr, panes)) == sorted(map(repr, wanted))
+
+
+def test_a_failed_bundle_leaves_nothing_to_the_next() -> None:
+    dofn = Twice(threads=2)
+    at = window.GlobalWindows.windowed_value
+    with pytest.raises(ValueError, match="-1 is negative"):
+        bundle(dofn, [at(2), at(-1), at(4), at(6)])
+    assert [output.value for output in bundle(dofn, [at(8)])] == [16]
+
+
+def test_results_are_handed_on_before_the_bundle_ends() -> None:
+    dofn = Twice(threads=1)
+    at = window.GlobalWindows.windowed_value
+    dofn.start_bundle()
+    outputs: List[Any] = []
+    for number in range(0, 40, 2):
+        outputs += dofn.process(number, at(number))
+    assert len(outputs) >= 20 - concurrency.PENDING_PER_THREAD
+    assert len(outputs) + len(list(dofn.finish_bundle())) == 20
+
+
+def test_no_more_is_pending_than_the_threads_can_take() -> None:
+    class Watched(Twice):
+        most = 0
+        now = 0
+        lock = threading.Lock()
+
+        def work(self, element: int) -> int:
+            with self.lock:
+                Watched.now += 1
+                Watched.most = max(Watched.most, Watched.now)
+            time.sleep(0.005)
+            with self.lock:
+                Watched.now -= 1
+            return element
+
+    dofn = Watched(threads=3)
+    dofn.step = "watched"
+    at = window.GlobalWindows.windowed_value
+    dofn.start_bundle()
+    for number in range(20):
+        list(dofn.process(number, at(number)))
+        assert len(dofn._pending) <= 3 * concurrency.PENDING_PER_THREAD
+    list(dofn.finish_bundle())
+    assert Watched.most == 3
+
+
+def test_instances_share_one_pool() -> None:
+    assert concurrency.pool("shared", 2) is concurrency.pool("shared", 2)
+    assert concurrency.pool("shared", 2) is not concurrency.pool("other", 2)
+
+
+def test_what_emit_counts_is_counted() -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        _ = pipeline | beam.Create(range(40)) | beam.ParDo(Twice()).with_outputs("odd", main="even")
+    counted = pipeline.result.metrics().query(MetricsFilter().with_name("emitted"))
+    assert [counter.committed for counter in counted["counters"]] == [40]
+
+
+def test_an_unbounded_input_in_windows() -> None:
+    stream = TestStream()
+    for second in range(0, 40, 2):
+        stream.advance_watermark_to(second)
+        stream.add_elements([window.TimestampedValue(second, second)])
+    stream.advance_watermark_to_infinity()
+    options = beam.options.pipeline_options.PipelineOptions(streaming=True)
+    with TestPipeline(options=options) as pipeline:
+        sums = (
+            pipeline
+            | stream
+            | beam.WindowInto(
+                window.FixedWindows(10),
+                trigger=trigger.AfterWatermark(),
+                accumulation_mode=trigger.AccumulationMode.DISCARDING,
+            )
+            | beam.ParDo(Twice(slow=(4, 14)))
+            | beam.CombineGlobally(sum).without_defaults()
+        )
+        assert_that(sums, equal_to([2 * sum(range(at, at + 10, 2)) for at in range(0, 40, 10)]))
+
+
+def test_an_element_in_several_windows_is_worked_on_once() -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        counts = (
+            pipeline
+            | beam.Create([window.TimestampedValue(2, 5)])
+            | beam.Map(lambda timestamped: timestamped)
+            | beam.WindowInto(window.SlidingWindows(10, 5))
+            | beam.ParDo(Twice())
+            | beam.combiners.Count.Globally().without_defaults()
+        )
+        assert_that(counts, equal_to([1, 1]))
+    counted = pipeline.result.metrics().query(MetricsFilter().with_name("emitted"))
+    assert [counter.committed for counter in counted["counters"]] == [1]

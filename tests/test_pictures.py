@@ -1,0 +1,220 @@
+"""One picture: decoding, rembg's options, encoding."""
+
+import io
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pytest
+import rembg
+from PIL import Image
+
+from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
+from rembg_beam.transforms.models import sessions
+from rembg_beam.transforms.pictures import decode as decoding
+from rembg_beam.transforms.pictures.cutout import cut_out
+from rembg_beam.transforms.pictures.decode import decode
+from rembg_beam.transforms.pictures.encode import EncodeError, encode
+from rembg_beam.transforms.rembg_dofn import check_encoding
+
+
+@pytest.fixture(scope="module")
+def session() -> Any:
+    return sessions.open_session(SessionConfig("tiny"))
+
+
+# decode
+
+
+@pytest.mark.parametrize(
+    ("format", "mode"),
+    [
+        *[("PNG", mode) for mode in ("RGB", "RGBA", "L", "LA", "P", "1")],
+        *[("JPEG", mode) for mode in ("RGB", "L", "CMYK")],
+        *[(format, "RGB") for format in ("WEBP", "BMP", "TIFF", "JPEG2000", "AVIF")],
+        ("GIF", "P"),
+    ],
+)
+def test_pictures_are_decoded_in_their_own_mode(
+    encoded: Callable[..., bytes], format: str, mode: str
+) -> None:
+    image = decode(encoded(format, mode=mode, width=40, height=30))
+    assert (image.size, image.mode) == ((40, 30), mode)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_exif_says(
+    picture: Callable[..., Image.Image], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    buffer = io.BytesIO()
+    picture(width=40, height=30).save(buffer, "PNG", exif=exif)
+    image = decode(buffer.getvalue())
+    assert image.size == ((40, 30) if orientation < 5 else (30, 40))
+    with Image.open(buffer) as stored:
+        assert rembg.bg.fix_image_orientation(stored).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (lambda jpeg: b"", decoding.EmptyFile, "0 bytes"),
+        (lambda jpeg: b"<html>not found", decoding.NotAPicture, "<html>"),
+        (lambda jpeg: b"%!PS-Adobe-3.0 EPSF-3.0\n", decoding.NotAPicture, "PS-Adobe"),
+        (lambda jpeg: jpeg[:-20], decoding.TruncatedPicture, "JPEG of 48x32"),
+        (lambda jpeg: jpeg[: len(jpeg) // 2], decoding.TruncatedPicture, "header"),
+        (lambda jpeg: jpeg[:20], decoding.DecodeError, "20 bytes"),
+    ],
+)
+def test_what_is_no_picture_says_what_it_is(
+    encoded: Callable[..., bytes], data: Callable[[bytes], bytes], error: Any, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        decode(data(encoded("JPEG")))
+
+
+def test_a_png_with_a_broken_chunk(encoded: Callable[..., bytes]) -> None:
+    data = bytearray(encoded("PNG", width=200, height=200))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(decoding.DecodeError):
+        decode(bytes(data))
+
+
+# cut out
+
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "none": {},
+    "only_mask": {"only_mask": True},
+    "post_process_mask": {"post_process_mask": True},
+    "post-processed mask": {"only_mask": True, "post_process_mask": True},
+    "putalpha": {"putalpha": True},
+    "bgcolor": {"bgcolor": (10, 20, 30, 255)},
+    "half a bgcolor": {"bgcolor": (10, 20, 30, 99), "putalpha": True},
+    "decontaminate": {"decontaminate": True},
+    "alpha_matting": {
+        "alpha_matting": True,
+        "alpha_matting_foreground_threshold": 200,
+        "alpha_matting_background_threshold": 20,
+        "alpha_matting_erode_size": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_does_what_rembg_does(
+    session: Any, picture: Callable[..., Image.Image], options: Dict[str, Any]
+) -> None:
+    ours = cut_out(picture(), session, RemoveOptions(**options))
+    theirs = rembg.remove(picture(), session=session, **options)
+    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
+    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+    if options:
+        plain = rembg.remove(picture(), session=session)
+        assert ours.mode != plain.mode or not np.array_equal(np.asarray(ours), np.asarray(plain))
+
+
+def test_a_picture_may_have_arguments_of_its_own(
+    session: Any, picture: Callable[..., Image.Image]
+) -> None:
+    mask = cut_out(picture(), session, RemoveOptions(), '{"only_mask": true}')
+    assert mask.mode == "L"
+    with pytest.raises(ValueError, match="makes no sense"):
+        cut_out(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
+
+
+def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:
+    class Session:
+        def predict(self, image: Image.Image, **arguments: Any) -> Any:
+            self.arguments = arguments
+            return [Image.new("L", image.size)]
+
+    session = Session()
+    options = RemoveOptions(extras={"cc": "upper", "sam_prompt": []})
+    cut_out(picture(), session, options, '{"sam_prompt": [1]}')
+    assert session.arguments == {"cc": "upper", "sam_prompt": [1]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"only_mask": True, "bgcolor": (0, 0, 0, 255)}, "only_mask with bgcolor"),
+        ({"only_mask": True, "putalpha": True}, "only_mask with putalpha"),
+        ({"only_mask": True, "alpha_matting": True}, "only_mask with alpha_matting"),
+        ({"vitmatte": True, "alpha_matting": True}, "vitmatte with alpha_matting"),
+        ({"vitmatte": True, "decontaminate": True}, "vitmatte with decontaminate"),
+        ({"alpha_matting": True, "decontaminate": True}, "alpha_matting with decontaminate"),
+        ({"putalpha": True, "decontaminate": True}, "putalpha with decontaminate"),
+        ({"vitmatte_model": "base-composition-1k"}, "needs vitmatte"),
+        ({"vitmatte": True, "vitmatte_model": "large"}, "must be one of small-"),
+        ({"alpha_matting_erode_size": 5}, "needs alpha_matting"),
+        ({"alpha_matting": True, "alpha_matting_foreground_threshold": 256}, "0 to 255"),
+        ({"alpha_matting": True, "alpha_matting_background_threshold": 240}, "must be below"),
+        ({"bgcolor": (0, 0, 0, 256)}, "from 0 to 255"),
+        ({"bgcolor": (0, 0)}, "four integers"),
+        ({"extras": {"session": 1}}, "extras holds session"),
+        ({"extras": {"prompt": object()}}, "JSON"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: Dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RemoveOptions(**options)
+
+
+# encode
+
+
+@pytest.mark.parametrize(
+    ("encoding", "format", "same"),
+    [
+        (Encoding(), "PNG", True),
+        (Encoding(format="webp"), "WEBP", True),
+        (Encoding(format="webp", quality=80), "WEBP", False),
+        (Encoding(format="webp", lossless=False), "WEBP", False),
+    ],
+)
+def test_cutouts_keep_their_pixels(
+    picture: Callable[..., Image.Image], encoding: Encoding, format: str, same: bool
+) -> None:
+    cutout = picture(mode="RGBA")
+    cutout.putalpha(picture(mode="L", seed=7))
+    data = encode(cutout, encoding)
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.mode, image.size) == (format, "RGBA", cutout.size)
+        assert (image.tobytes() == cutout.tobytes()) == same
+
+
+def test_jpeg_holds_what_is_opaque(picture: Callable[..., Image.Image]) -> None:
+    for mode in ("L", "RGBA"):
+        with Image.open(io.BytesIO(encode(picture(mode=mode), Encoding(format="jpeg")))) as image:
+            assert (image.format, image.mode) == ("JPEG", "L" if mode == "L" else "RGB")
+    with pytest.raises(EncodeError, match="no transparency"):
+        encode(Image.new("RGBA", (4, 4)), Encoding(format="jpeg"))
+
+
+def test_a_picture_too_large_for_the_format_says_so() -> None:
+    with pytest.raises(EncodeError, match="17000x1 can't be written as webp"):
+        encode(Image.new("L", (17000, 1)), Encoding(format="webp"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ({"format": "tiff"}, "must be one of png, webp, jpeg"),
+        ({"quality": 80}, "lossless"),
+        ({"format": "webp", "lossless": True, "quality": 80}, "lossless"),
+        ({"format": "jpeg", "lossless": True}, "WebP's"),
+        ({"format": "jpeg", "quality": 100}, "0 to 95"),
+    ],
+)
+def test_encodings_that_make_no_sense_are_refused(encoding: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Encoding(**encoding)
+
+
+def test_jpeg_needs_options_that_leave_nothing_transparent() -> None:
+    jpeg = Encoding(format="jpeg")
+    check_encoding(RemoveOptions(only_mask=True), jpeg)
+    check_encoding(RemoveOptions(bgcolor=(1, 2, 3, 255)), jpeg)
+    for options in (RemoveOptions(), RemoveOptions(bgcolor=(1, 2, 3, 254))):
+        with pytest.raises(ValueError, match="jpeg"):
+            check_encoding(options, jpeg)

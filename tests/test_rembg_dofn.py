@@ -1,0 +1,238 @@
+"""The DoFn in anybody's pipeline, and the sessions under it."""
+
+import collections
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import Any, Callable, List
+
+import apache_beam as beam
+import pytest
+import rembg
+from apache_beam.testing.util import assert_that, equal_to
+
+from rembg_beam.transforms import Cutout, Encoding, RemBGDoFn, RemoveOptions, SessionConfig
+from rembg_beam.transforms.models import catalogue, providers, sessions
+
+# No onnxruntime can be imported after this line.
+WITHOUT_ONNXRUNTIME = """
+    import importlib.util, sys
+    found = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *more: None if name == "onnxruntime" else found(name)
+    sys.modules["onnxruntime"] = None
+"""
+
+
+def test_pairs_in_pairs_out_and_failures_on_a_tag(encoded: Callable[..., bytes]) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        cutouts, failures = (
+            pipeline
+            | beam.Create([(7, encoded()), (8, b"no picture"), (9, encoded("JPEG", seed=1))])
+            | beam.ParDo(RemBGDoFn(SessionConfig("tiny"))).with_outputs(
+                RemBGDoFn.FAILURES, main="cutouts"
+            )
+        )
+        facts = cutouts | beam.MapTuple(
+            lambda key, cutout: (key, cutout.width, cutout.height, cutout.model, cutout.provider)
+        )
+        why = failures | beam.MapTuple(lambda key, failure: (key, failure.step, failure.error))
+        cpu = "CPUExecutionProvider"
+        assert_that(facts, equal_to([(7, 48, 32, "tiny", cpu), (9, 48, 32, "tiny", cpu)]))
+        assert_that(why, equal_to([(8, "remove", "NotAPicture")]), label="failures")
+
+
+def test_the_cutout_is_rembgs(
+    run: Callable[..., List[Any]], encoded: Callable[..., bytes], picture: Callable[..., Any]
+) -> None:
+    data = encoded(width=100, height=80)
+    dofn = RemBGDoFn(
+        SessionConfig("tiny"),
+        options=RemoveOptions(post_process_mask=True),
+        encoding=Encoding(format="png"),
+    )
+    ((key, cutout),) = run([("key", data)], beam.ParDo(dofn))
+    session = sessions.open_session(SessionConfig("tiny"))
+    (part,) = cutout.parts
+    assert key == "key" and part.suffix == ""
+    assert part.data == rembg.remove(data, session=session, post_process_mask=True)
+
+
+def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> None:
+    opened: collections.Counter[SessionConfig] = collections.Counter()
+
+    def opener(config: SessionConfig) -> Any:
+        time.sleep(0.05)
+        opened[config] += 1
+        return sessions.open_session(config)
+
+    one = [SessionConfig("tiny"), SessionConfig("tiny", ["cpu"]), SessionConfig(model="tiny")]
+    other = [SessionConfig("tiny", session_options={"intra_op_num_threads": 2})]
+    dofns = [RemBGDoFn(config, opener=opener) for config in (*one, *other) for _ in range(8)]
+    threads = [threading.Thread(target=dofn.setup) for dofn in dofns]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == {one[0]: 1, other[0]: 1}
+    assert len({id(dofn._session) for dofn in dofns}) == 2
+    for dofn in dofns:
+        dofn.teardown()
+
+
+def test_a_session_nobody_uses_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.05)
+    opened: List[SessionConfig] = []
+
+    def opener(config: SessionConfig) -> Any:
+        opened.append(config)
+        return object()
+
+    config = SessionConfig("tiny")
+    first = sessions.acquire(config, opener)
+    sessions.release(config, opener)
+    assert sessions.acquire(config, opener) is first  # soon enough
+    time.sleep(0.2)
+    assert sessions.acquire(config, opener) is first  # still held
+    sessions.release(config, opener)
+    sessions.release(config, opener)
+    time.sleep(0.2)
+    assert sessions.acquire(config, opener) is not first
+    assert len(opened) == 2
+
+
+def test_a_session_that_fails_to_open_is_tried_again() -> None:
+    answers = iter([OSError("no"), "session"])
+
+    def opener(config: SessionConfig) -> Any:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(OSError):
+        sessions.acquire(SessionConfig("tiny"), opener)
+    assert sessions.acquire(SessionConfig("tiny"), opener) == "session"
+
+
+def test_a_config_is_small_and_picklable() -> None:
+    config = SessionConfig("u2net", [("CUDA", {"device_id": 1}), "CPU"], session_options={"a.b": 1})
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert len(pickle.dumps(config)) < 500
+    assert hash(config) == hash(
+        SessionConfig(
+            "u2net", [("cudaexecutionprovider", {"device_id": 1}), "cpu"], None, {"a.b": 1}
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "u2nett"}, "unknown model 'u2nett'; did you mean 'u2net'"),
+        ({"model": "u2net_custom"}, "needs a model_path"),
+        ({"model": "withoutbg"}, "uploads every picture"),
+        ({"model": "tiny", "providers": "CUDDA"}, "did you mean 'CUDA'"),
+        ({"model": "tiny", "providers": []}, "providers is empty"),
+        ({"model": "tiny", "providers": ["CPU", "cpu"]}, "twice"),
+        ({"model": "tiny", "providers": [7]}, "holds 7"),
+        ({"model": "tiny", "session_options": {"intra_op_threads": 1}}, "intra_op_num_threads"),
+        ({"model": "tiny", "session_options": {"a.b": [1]}}, "must be a number"),
+    ],
+)
+def test_configurations_that_cannot_be_are_refused(arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SessionConfig(**arguments)
+
+
+def test_session_options_reach_onnxruntime() -> None:
+    config = SessionConfig(
+        "tiny",
+        session_options={
+            "graph_optimization_level": "ORT_DISABLE_ALL",
+            "intra_op_num_threads": 2,
+            "session.intra_op.allow_spinning": "0",
+        },
+    )
+    options = sessions.open_session(config).inner_session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.graph_optimization_level.name == "ORT_DISABLE_ALL"
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_a_provider_that_is_not_in_use_fails_in_setup() -> None:
+    with pytest.raises(sessions.ProviderNotInUse, match=r"asked to run on CUDA .*\[gpu\]"):
+        RemBGDoFn(SessionConfig("tiny", "CUDA")).setup()
+
+
+def test_a_model_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"u2net_custom.*/no/such\.onnx"):
+        RemBGDoFn(SessionConfig("u2net_custom", model_path="/no/such.onnx")).setup()
+
+
+def test_a_custom_model_runs_from_anywhere(encoded: Callable[..., bytes]) -> None:
+    config = SessionConfig("u2net_custom", model_path=catalogue.bundled_path())
+    dofn = RemBGDoFn(config)
+    dofn.setup()
+    outputs = [
+        *dofn.process(("a", encoded()), _windowed(("a", encoded()))),
+        *dofn.finish_bundle(),
+    ]
+    assert isinstance(outputs[0].value[1], Cutout)
+    dofn.teardown()
+    assert all("rembg_beam" not in found.name() for found in rembg.sessions.sessions_class)
+
+
+def _windowed(value: Any) -> Any:
+    return beam.transforms.window.GlobalWindows.windowed_value(value)
+
+
+def test_the_catalogue_is_rembgs() -> None:
+    ours = {model.name for model in catalogue.MODELS.values()} - {catalogue.TINY}
+    assert ours == set(rembg.sessions.sessions_names)
+    for name, found in rembg.sessions.sessions.items():
+        assert catalogue.find(name).is_remote == (not found.is_local())
+
+
+def test_the_providers_are_onnxruntimes() -> None:
+    import onnxruntime
+
+    known = set(onnxruntime.get_all_providers())
+    gone = {"ROCMExecutionProvider"}
+    assert {provider.name for provider in providers.PROVIDERS} - gone <= known
+    assert providers.find("coreml") is providers.find("CoreMLExecutionProvider")
+
+
+def _python(program: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WITHOUT_ONNXRUNTIME) + textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_building_a_pipeline_needs_no_onnxruntime() -> None:
+    built = _python("""
+        import apache_beam as beam
+        from rembg_beam.transforms import RemoveBackground, SessionConfig
+        import rembg_beam.pipelines.run
+
+        pipeline = beam.Pipeline()
+        session = SessionConfig("u2net", "CUDA")
+        pipeline | beam.Create(["a.jpg"]) | RemoveBackground(output="out", session=session)
+        pipeline.to_runner_api()
+        assert "rembg" not in sys.modules
+    """)
+    assert built.returncode == 0, built.stderr
+
+
+def test_a_worker_without_onnxruntime_says_what_to_install() -> None:
+    failed = _python("""
+        from rembg_beam.transforms import RemBGDoFn, SessionConfig
+        RemBGDoFn(SessionConfig("tiny")).setup()
+    """)
+    assert failed.returncode == 1
+    assert "NoOnnxruntime: no onnxruntime on this machine: install rembg-beam[cpu]" in failed.stderr

@@ -1,0 +1,41 @@
+"""Backgrounds removed by rembg, on Apache Beam: the journey of one picture.
+
+    elements            what flows: Source -> Stored -> Cutout -> Outcome
+    storage/sources     a pattern, folder or list line becomes a Source       "photos/x/a.jpg"
+    read                its file is read                                      bytes
+    pictures/decode     the bytes become an upright image                     Pillow image
+    models/             a name becomes a session, one per process             rembg session
+    pictures/cutout     rembg removes the background                          Pillow image, RGBA
+    pictures/encode     the cutout becomes a file's bytes                     bytes
+    rembg_dofn          ... the step that does these four
+    storage/naming      its name follows from its own input alone             "x/a.jpg.png"
+    write               its file appears, whole or not at all                 Outcome
+    remove_background   the steps in a row, one outcome for every element
+    manifest            outcomes become a Parquet data set
+
+Below all of them: `concurrency` (a DoFn with threads), `failures` (where an exception becomes a
+row) and `metrics`. Importing and building pipelines needs no onnxruntime; workers do.
+"""
+
+from .elements import Cutout, Failure, Outcome, Part, Source, Stored
+from .manifest import WriteManifest
+from .models.sessions import SessionConfig
+from .pictures.cutout import RemoveOptions
+from .pictures.encode import Encoding
+from .rembg_dofn import RemBGDoFn
+from .remove_background import RemoveBackground
+
+__all__ = [
+    "Cutout",
+    "Encoding",
+    "Failure",
+    "Outcome",
+    "Part",
+    "RemBGDoFn",
+    "RemoveBackground",
+    "RemoveOptions",
+    "SessionConfig",
+    "Source",
+    "Stored",
+    "WriteManifest",
+]

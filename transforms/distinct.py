@@ -1,0 +1,101 @@
+"""Distinct: sources -> sources no two of which would write the same file.
+
+In: sources, all of one run. Out: each with its name filled in, repetitions of one picture merged
+into one. Where different pictures, or one with different rembg arguments, would have the same
+output, none is written: each comes out as `(Source, Failure)` on the tag `FAILURES`, naming
+another; so does a source that has no name under `relative_to`. Only names and sources are
+shuffled.
+"""
+
+from typing import Any, Iterable, Iterator, Optional, Tuple
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from . import metrics
+from .elements import Failure, Source
+from .failures import attempt, failure
+from .storage import naming, uris
+
+STEP = "find"
+FAILURES = "failures"
+
+
+class NameClash(ValueError):
+    """Several pictures would be written to the same file."""
+
+
+@beam.typehints.with_input_types(Source)
+@beam.typehints.with_output_types(Tuple[str, Source])
+class KeyByName(beam.DoFn):
+    """Keys each source by the name of its output, filled in."""
+
+    def __init__(self, relative_to: Optional[str]) -> None:
+        self.relative_to = relative_to
+
+    def process(self, source: Source) -> Iterator[Any]:
+        name = attempt(STEP, _name, source, self.relative_to)
+        if isinstance(name, Failure):
+            metrics.count_failure(STEP, seconds=0)
+            yield TaggedOutput(FAILURES, (source, name))
+        else:
+            named = Source(source.uri, name, source.extras, source.metadata)
+            yield naming.output_name(name, ""), named
+
+
+@beam.typehints.with_input_types(Tuple[str, Iterable[Source]])
+@beam.typehints.with_output_types(Source)
+class MergeOrRefuse(beam.DoFn):
+    """The one source of a name, or the failures of all that share it."""
+
+    def process(self, named: Tuple[str, Iterable[Source]]) -> Iterator[Any]:
+        name, group = named
+        # Sorted, so that a retry chooses the same one.
+        distinct = {(source.uri, source.extras): source for source in sorted(group, reverse=True)}
+        if len(distinct) == 1:
+            metrics.count("find_pictures")
+            yield from distinct.values()
+            return
+        for uri in sorted({source.uri for source in distinct.values()}):
+            metrics.count_failure(STEP, seconds=0)
+            mine = next(source for source in distinct.values() if source.uri == uri)
+            yield TaggedOutput(FAILURES, (mine, failure(STEP, _clash(name, mine, distinct))))
+
+
+class DistinctSources(beam.PTransform):
+    """Sources that each have an output of their own, and the failures of those that have not.
+
+    Args:
+      relative_to: the folder that names are relative to, for sources without a name.
+
+    Returns:
+      A pair of PCollections: sources, and `(Source, Failure)` pairs.
+    """
+
+    def __init__(self, *, relative_to: Optional[str] = None) -> None:
+        super().__init__()
+        self.relative_to = relative_to
+
+    def expand(self, sources: beam.PCollection) -> Any:
+        keyed, unnamed = sources | "Key by output" >> beam.ParDo(
+            KeyByName(self.relative_to)
+        ).with_outputs(FAILURES, main="keyed")
+        grouped = keyed | "Group those of one output" >> beam.GroupByKey()
+        distinct, clashing = grouped | "Merge or refuse" >> beam.ParDo(
+            MergeOrRefuse()
+        ).with_outputs(FAILURES, main="distinct")
+        return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
+
+
+def _name(source: Source, relative_to: Optional[str]) -> str:
+    return source.name or naming.relative_name(source.uri, relative_to)
+
+
+def _clash(name: str, mine: Source, distinct: Any) -> NameClash:
+    others = [source.uri for source in distinct.values() if source.uri != mine.uri]
+    if not others:
+        return NameClash(f"it is listed with different extras, and all would write {name!r}")
+    return NameClash(
+        f"{uris.without_secrets(sorted(others)[0])!r} would be written to {name!r} too, so neither "
+        "is; give one a name of its own in an --input_list, or a --relative_to above both"
+    )

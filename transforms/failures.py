@@ -1,0 +1,37 @@
+"""The one place where an exception becomes data; everywhere else it rises.
+
+In: a function and its arguments. Out: its result, or a `Failure` that names the step, the error's
+class and its message. Only `Exception` is caught: what stops a process still stops it.
+"""
+
+from typing import Callable, TypeVar, Union
+
+from .elements import Failure
+
+T = TypeVar("T")
+
+MESSAGE_CHARACTERS = 1000
+
+
+def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Failure]:
+    """`function(*args)`, or the failure it ended in.
+
+    >>> attempt("read", int, "x").error
+    'ValueError'
+    """
+    try:
+        return function(*args)
+    except Exception as error:
+        return failure(step, error)
+
+
+def failure(step: str, error: Exception) -> Failure:
+    """The record of an exception.
+
+    >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))
+    Failure(step='read', error='FileNotFoundError', message="[Errno 2] No such file: 'a.jpg'")
+    """
+    text = str(error) or repr(error)
+    # A message may quote a file name that isn't UTF-8; a row must be.
+    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS])

@@ -1,0 +1,94 @@
+"""Manifest: outcomes -> Parquet files under the output folder, one partition per run.
+
+In: `Outcome` rows. Out: the paths of the files `OUTPUT/_manifest/run=ID/part-*.parquet`. All runs
+together read as one data set:
+
+    pyarrow.dataset.dataset("OUTPUT/_manifest", partitioning="hive")
+
+Fails as Beam's `WriteToParquet` does, and with it the pipeline.
+"""
+
+import datetime
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any, Dict
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.parquetio import WriteToParquet
+
+from .elements import Outcome
+from .storage import naming
+
+SCHEMA = pa.schema(
+    [
+        pa.field("schema_version", pa.int32(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("outputs", pa.list_(pa.string()), nullable=False),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("provider", pa.string()),
+        pa.field("step", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("metadata", pa.string(), nullable=False),
+    ]
+)
+
+
+def new_run_id() -> str:
+    """A name for a run: its start in UTC, and six random characters.
+
+    >>> len(new_run_id())
+    23
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+
+
+def folder(output: str, run: str) -> str:
+    """The folder of a run's rows.
+
+    >>> folder("gs://bucket/out", "r1")
+    'gs://bucket/out/_manifest/run=r1'
+    """
+    return naming.join(output, f"{naming.MANIFEST}/run={run}")
+
+
+def row(outcome: Outcome) -> Dict[str, Any]:
+    """The outcome under the column names of `SCHEMA`."""
+    return {name: getattr(outcome, name) for name in SCHEMA.names}
+
+
+@dataclass(kw_only=True, eq=False)
+class WriteManifest(beam.PTransform):
+    """Writes outcomes as Parquet; see the module's docstring.
+
+    Attributes:
+      output: the output folder.
+      run: the run's id, letters, digits, `_`, `.` and `-`; `new_run_id()` makes one.
+    """
+
+    output: str
+    run: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.run):
+            raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        return (
+            outcomes
+            | "Outcomes to rows" >> beam.Map(row)
+            | "Write rows"
+            >> WriteToParquet(
+                naming.join(folder(self.output, self.run), "part"),
+                SCHEMA,
+                codec="zstd",
+                file_name_suffix=".parquet",
+            )
+        )

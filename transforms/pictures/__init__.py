@@ -1,0 +1,6 @@
+"""One picture at a time, as pure functions: no Beam, no storage, no session of their own.
+
+decode   bytes -> an upright Pillow image, or an error that says what the bytes are
+cutout   image, session and options -> rembg's own result
+encode   result -> the bytes of a PNG, WebP or JPEG
+"""

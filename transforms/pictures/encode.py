@@ -1,0 +1,93 @@
+"""rembg's result -> the bytes of a picture file.
+
+In: an image in mode RGBA or L. Out: PNG, WebP or JPEG bytes. `Encoding` refuses, with
+`ValueError`, settings a format doesn't have; `encode` raises `EncodeError` for a picture the
+format can't hold (WebP ends at 16383 pixels a side, JPEG at 65535).
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any, Dict, Optional
+
+from PIL import Image
+
+MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
+SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
+
+
+class EncodeError(ValueError):
+    """The format can't hold the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How outputs are encoded.
+
+    Attributes:
+      format: "png" (lossless), "webp", or "jpeg" (no transparency).
+      quality: 0 to 100. WebP, lossy: 80 unless told; JPEG: 90 unless told, up to 95. Higher is
+        larger and truer.
+      lossless: WebP only; True unless told or given a quality. Keeps every pixel exactly, under
+        transparency too.
+    """
+
+    format: str = "png"
+    quality: Optional[int] = None
+    lossless: Optional[bool] = None
+
+    def __post_init__(self) -> None:
+        if self.format == "jpg":
+            object.__setattr__(self, "format", "jpeg")
+        if self.format not in SUFFIXES:
+            raise ValueError(f"format={self.format!r} must be one of {', '.join(SUFFIXES)}")
+        if self.lossless is not None and self.format != "webp":
+            raise ValueError(f"lossless is WebP's choice; {self.format} has none")
+        if self.quality is not None:
+            self._check_quality(self.quality)
+
+    @property
+    def suffix(self) -> str:
+        """Of the file's name, with its dot."""
+        return SUFFIXES[self.format]
+
+    @property
+    def mime_type(self) -> str:
+        return MIME_TYPES[self.format]
+
+    def arguments(self) -> Dict[str, Any]:
+        """The keyword arguments for Pillow's `Image.save`."""
+        if self.format == "jpeg":
+            return {"format": "JPEG", "quality": 90 if self.quality is None else self.quality}
+        if self.format == "png":
+            return {"format": "PNG"}
+        if self.quality is not None or self.lossless is False:
+            return {"format": "WEBP", "quality": 80 if self.quality is None else self.quality}
+        return {"format": "WEBP", "lossless": True, "exact": True}
+
+    def _check_quality(self, quality: int) -> None:
+        if self.format == "png" or self.lossless:
+            raise ValueError("quality belongs to jpeg and lossy webp; this output is lossless")
+        top = 95 if self.format == "jpeg" else 100
+        if not isinstance(quality, int) or not 0 <= quality <= top:
+            raise ValueError(f"quality={quality!r} must be an integer from 0 to {top}")
+
+
+def encode(image: Image.Image, encoding: Encoding) -> bytes:
+    """The bytes of one picture file.
+
+    >>> encode(Image.new("RGBA", (1, 1)), Encoding())[:4]
+    b'\\x89PNG'
+    """
+    if encoding.format == "jpeg" and image.mode == "RGBA":
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise EncodeError("jpeg has no transparency, and the picture has transparent pixels")
+        image = image.convert("RGB")
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, **encoding.arguments())
+    except (OSError, ValueError) as error:
+        raise EncodeError(
+            f"{image.width}x{image.height} can't be written as {encoding.format} ({error}); "
+            "png holds any size"
+        ) from error
+    return buffer.getvalue()

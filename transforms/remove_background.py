@@ -1,0 +1,105 @@
+"""The composite: URIs in, cutouts under a folder, one `Outcome` per element out.
+
+    URIs -> reshuffle -> read -> remove -> write -> outcomes
+                            \\       \\        \\
+                             `-------`--------`--> the failed ones' outcomes
+
+Only URIs cross the shuffle; the three steps are fused behind it. Everything a worker could refuse
+because of a setting is refused here, while the pipeline is built, with `ValueError`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Optional, Union
+
+import apache_beam as beam
+
+from . import read, rembg_dofn, write
+from .elements import Source, as_source
+from .models import sessions
+from .models.sessions import SessionConfig
+from .outcomes import FailedOutcomes, count_outcome
+from .pictures.cutout import RemoveOptions
+from .pictures.encode import Encoding
+from .read import ReadPictures
+from .rembg_dofn import RemBGDoFn, check_encoding
+from .write import WriteCutouts
+
+
+@dataclass(kw_only=True, eq=False)
+class RemoveBackground(beam.PTransform):
+    """Removes the backgrounds of a PCollection of URIs.
+
+    The input's elements are URIs (str) or `Source` records, bounded or not; window, timestamp and
+    pane of each are those of its outcome. (An element in several sliding windows is processed once
+    for each: window the outcomes instead.)
+
+    Attributes:
+      output: the output folder, a local path or a URI of Beam's FileSystems.
+      session: which model runs on which provider: a `SessionConfig`, or a model's name for the CPU.
+      options: arguments of `rembg.remove` for every picture.
+      encoding: of the outputs.
+      relative_to: the folder that outputs are named relative to; None for the whole path. A
+        `Source` with a name goes by that.
+      read_threads, write_threads: files in flight at once in a process; raise them for storage
+        with a long latency, at the cost of memory for that many compressed pictures.
+      remove_threads: pictures in work at once in a process; see `RemBGDoFn`.
+      opener: makes a session of a configuration; a test may give its own.
+    """
+
+    output: str
+    session: Union[SessionConfig, str]
+    options: RemoveOptions = field(default_factory=RemoveOptions)
+    encoding: Encoding = field(default_factory=Encoding)
+    relative_to: Optional[str] = None
+    read_threads: int = read.THREADS
+    remove_threads: Optional[int] = None
+    write_threads: int = write.THREADS
+    opener: sessions.Opener = sessions.open_session
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        if isinstance(self.session, str):
+            self.session = SessionConfig(self.session)
+        if not self.output:
+            raise ValueError("output is empty; name the folder for the cutouts")
+        check_encoding(self.options, self.encoding)
+        for name in ("read_threads", "remove_threads", "write_threads"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name}={value!r} must be a positive integer")
+
+    def expand(self, uris: beam.PCollection) -> beam.PCollection:
+        assert isinstance(self.session, SessionConfig)
+        stored, unread = (
+            uris
+            | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
+            | "Spread them over the workers" >> beam.Reshuffle()
+            | "Read pictures"
+            >> beam.ParDo(ReadPictures(threads=self.read_threads)).with_outputs(
+                read.FAILURES, main="stored"
+            )
+        )
+        cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
+            RemBGDoFn(
+                self.session,
+                options=self.options,
+                encoding=self.encoding,
+                threads=self.remove_threads,
+                opener=self.opener,
+            )
+        ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
+        outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(
+            WriteCutouts(
+                output=self.output,
+                encoding=self.encoding,
+                relative_to=self.relative_to,
+                threads=self.write_threads,
+            )
+        ).with_outputs(write.FAILURES, main="outcomes")
+        failures = (
+            (unread, unremoved, unwritten)
+            | "Gather failures" >> beam.Flatten()
+            | "Make rows of failures" >> FailedOutcomes(self.session.model)
+        )
+        counted = outcomes | "Count the written" >> beam.Map(count_outcome)
+        return (counted, failures) | "Gather outcomes" >> beam.Flatten()

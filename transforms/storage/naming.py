@@ -1,0 +1,123 @@
+"""A picture's URI -> the relative name of its output, a pure function of that picture alone.
+
+The name is the picture's path relative to the folder it was found in (its pattern's fixed part, or
+`relative_to`), else the whole URI without its scheme; the output is that name with the suffix of
+the output's format behind it: `x/a.jpg` -> `x/a.jpg.png`. Since the input's own suffix stays,
+`a.jpg`, `a.png` and `A.JPG` never meet; since it depends on nothing else, a retried or repeated
+run writes the same picture to the same place.
+
+`output_name` escapes what would leave the output folder or lie in a room of the project's own
+there. Escapes are `%XX` of the UTF-8 bytes, and a `%` that could be read as one is escaped itself,
+so that different names stay different. `relative_name` raises `ValueError` for a URI that does not
+lie under `relative_to`.
+"""
+
+import hashlib
+import os
+import posixpath
+import re
+from typing import Optional
+
+from . import uris
+
+# Rooms of the project's own under an output folder; no picture is written into them.
+MANIFEST = "_manifest"
+TEMPORARY = ".rembg_beam_tmp"
+
+# File systems allow 255 bytes; the rest is left to suffixes (`.upper.png`).
+COMPONENT_BYTES = 200
+
+_LOOK_ALIKES = (
+    "\u2044\u2215\u29f8\uff0f"  # / as FRACTION SLASH, DIVISION SLASH, BIG SOLIDUS, FULLWIDTH
+    "\u2216\u29f5\u29f9\ufe68\uff3c"  # \
+    "\u2024\ufe52\uff0e"  # .
+)
+_UNSAFE = re.compile(
+    rf"[\x00-\x1f\x7f\\\ud800-\udfff{_LOOK_ALIKES}]"
+    r"|%(?=[0-9A-Fa-f]{2}|~)"
+    r"|(?<=^[A-Za-z]):"
+)
+
+
+def relative_name(uri: str, relative_to: Optional[str] = None) -> str:
+    """The path of `uri` below `relative_to`; without it the whole URI but for its scheme.
+
+    >>> relative_name("gs://bucket/x/a.jpg", "gs://bucket/x")
+    'a.jpg'
+    >>> relative_name("gs://bucket/x/a.jpg")
+    'bucket/x/a.jpg'
+    """
+    if relative_to is None:
+        return _whole(uri).lstrip("/")
+    base, path = _whole(relative_to), _whole(uri)
+    if uris.is_local(uri):
+        base, path = os.path.abspath(base), os.path.abspath(path)
+    base = base.rstrip("/") + "/"
+    both_local = uris.is_local(uri) and uris.is_local(relative_to)
+    same_store = both_local or uris.scheme(uri) == uris.scheme(relative_to)
+    if not same_store or not path.startswith(base):
+        raise ValueError(
+            f"{uris.without_secrets(uri)!r} does not lie under relative_to="
+            f"{uris.without_secrets(relative_to)!r}, so its output has no name; give the Source "
+            "a name of its own, or a relative_to above all pictures"
+        )
+    return path[len(base) :]
+
+
+def output_name(name: str, suffix: str) -> str:
+    """The path of an output below the output folder, `/` between its components.
+
+    >>> output_name("x/a.jpg", ".png")
+    'x/a.jpg.png'
+    >>> output_name("../../etc/passwd", ".png")
+    '%2E%2E/%2E%2E/etc/passwd.png'
+    """
+    components = name.split("/")
+    safe = [_component(part, first=index == 0) for index, part in enumerate(components)]
+    return "/".join(safe) + suffix
+
+
+def _whole(uri: str) -> str:
+    if uris.is_local(uri):
+        path = _encodable(uris.local_path(uri).replace(os.sep, "/"))
+        components = [part for part in path.split("/") if part not in ("", ".")]
+        return ("/" if path.startswith("/") else "") + "/".join(components)
+    return uris.without_secrets(uri).partition("://")[2]
+
+
+def _encodable(path: str) -> str:
+    """The path with `%XX` for each byte of a file name that isn't UTF-8: Beam's strings must be."""
+    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
+
+
+def _component(part: str, *, first: bool) -> str:
+    if part in ("", ".", ".."):
+        return "%2E" * len(part) or "%~"  # no name gives %~: its % would have been escaped
+    if first and part.casefold() in (MANIFEST, TEMPORARY):
+        part, head = part[1:], f"%{ord(part[0]):02X}"
+        return head + _escaped(part)
+    return _shortened(_escaped(part))
+
+
+def _escaped(part: str) -> str:
+    return _UNSAFE.sub(
+        lambda match: "".join(f"%{byte:02X}" for byte in os.fsencode(match[0])), part
+    )
+
+
+def _shortened(part: str) -> str:
+    data = part.encode("utf-8")
+    if len(data) <= COMPONENT_BYTES:
+        return part
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    head = data[: COMPONENT_BYTES - len(digest) - 2].decode("utf-8", "ignore")
+    return f"{head}%~{digest}"
+
+
+def join(folder: str, name: str) -> str:
+    """The URI of `name` under `folder`.
+
+    >>> join("gs://bucket/out/", "x/a.jpg.png"), join("out", "a.jpg.png")
+    ('gs://bucket/out/x/a.jpg.png', 'out/a.jpg.png')
+    """
+    return posixpath.join(folder, name)

@@ -1,0 +1,209 @@
+"""Patterns, folders and lists -> the pictures they stand for, as `Source` records.
+
+`find` takes one input of the command:
+
+- an existing local path is taken literally, brackets and all;
+- a folder (local, or a remote URI without a file of its own) is walked recursively for files with
+  a known picture suffix in any case, hidden ones left out;
+- anything else is a glob: `*`, `?`, `[...]` stay within a component, `**/` matches any number of
+  folders, none included, and hidden files match only where the pattern has the dot. Links to
+  folders are not followed below the folder named, links to files are.
+
+A source's name is its path relative to the pattern's fixed part: the folder itself, or the last
+folder before the first wildcard. Files under `exclude` (the output folder) are left out.
+
+`parse_line` makes a source of a line of an input list. It raises `BadLine`; `find` raises
+`NothingFound` for an input that matches no file, and what the storage raises.
+"""
+
+import json
+import os
+import re
+from typing import Any, Iterator, NamedTuple, Optional
+
+from apache_beam.io.filesystems import FileSystems
+from wcmatch import glob
+
+from ..elements import Source
+from . import naming, uris
+
+PICTURE_SUFFIXES = frozenset(
+    [
+        *(".avif", ".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"),
+        *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
+        *(".j2k", ".jp2", ".jpx"),
+    ]
+)
+
+_FLAGS = glob.GLOBSTAR | glob.NODIR | glob.NOUNIQUE
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+class NothingFound(ValueError):
+    """An input that stands for no picture."""
+
+
+class BadLine(ValueError):
+    """A line of an input list that names no picture."""
+
+
+class _Input(NamedTuple):
+    """An input, taken apart: the folder its names are relative to, and what it matches there."""
+
+    base: str
+    pattern: str
+    is_folder: bool
+
+
+def find(pattern: str, *, exclude: Optional[str] = None) -> Iterator[Source]:
+    """The pictures of one input, as they are found; local ones by their absolute paths."""
+    taken = _take_apart(pattern)
+    found = False
+    for uri in _local_files(taken) if uris.is_local(pattern) else _remote_files(taken):
+        if exclude is None or not is_under(uri, exclude):
+            found = True
+            yield Source(uri, naming.relative_name(uri, taken.base))
+    if not found and _may_be_a_remote_folder(pattern):
+        yield from find(pattern + "/", exclude=exclude)
+    elif not found:
+        raise NothingFound(_nothing_found(pattern, taken, exclude))
+
+
+def check(pattern: str, *, exclude: Optional[str] = None) -> None:
+    """Raises `NothingFound` for an input without a picture, at the cost of the first match.
+
+    Of a remote input one listed file is enough; whether it is a picture turns out in the run.
+    """
+    if uris.is_local(pattern):
+        next(find(pattern, exclude=exclude))
+        return
+    taken = _take_apart(pattern)
+    if not FileSystems.match([_listing(taken)], [1])[0].metadata_list:
+        if not _may_be_a_remote_folder(pattern):
+            raise NothingFound(_nothing_found(pattern, taken, exclude))
+        check(pattern + "/", exclude=exclude)
+
+
+def is_under(uri: str, folder: str) -> bool:
+    """Whether a file lies in a folder or deeper; local links in the folders are resolved.
+
+    >>> is_under("gs://b/out/a.png", "gs://b/out"), is_under("gs://b/outer/a.png", "gs://b/out")
+    (True, False)
+    """
+    if uris.is_local(uri) != uris.is_local(folder):
+        return False
+    if uris.is_local(uri):
+        head, tail = os.path.split(os.path.abspath(uris.local_path(uri)))
+        uri = os.path.join(os.path.realpath(head), tail)
+        folder = os.path.realpath(uris.local_path(folder))
+    return uri.startswith(folder.rstrip("/" + os.sep) + "/") or uri == folder
+
+
+def parse_line(line: str) -> Source:
+    """The source of one line: a URI, or a JSON object with a `uri`.
+
+    `name` and `extras` of an object are the source's own; all other keys are its metadata.
+
+    >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
+    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}')
+    """
+    line = line.strip()
+    if not line.startswith("{"):
+        return Source(line)
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadLine(f"not a JSON object ({error}); a line is a URI or an object with a `uri`")
+    uri, name, extras = (fields.pop(key, None) for key in ("uri", "name", "extras"))
+    _expect(isinstance(uri, str) and uri != "", "uri", "a string", uri)
+    _expect(name is None or (isinstance(name, str) and name != ""), "name", "a string", name)
+    _expect(extras is None or isinstance(extras, dict), "extras", "an object", extras)
+    return Source.of(uri, name=name, extras=extras, metadata=fields)
+
+
+def _expect(condition: bool, key: str, what: str, value: Any) -> None:
+    if not condition:
+        raise BadLine(f"its `{key}` is {json.dumps(value)} and must be {what}")
+
+
+def _take_apart(pattern: str) -> _Input:
+    if uris.is_local(pattern):
+        path = os.path.abspath(uris.local_path(pattern))
+        if os.path.isdir(path):
+            return _Input(path, path, True)
+        if os.path.lexists(path):
+            return _Input(os.path.dirname(path), glob.escape(path), False)
+        return _Input(_fixed_part(path), path, False)
+    if pattern.endswith("/") and not _WILDCARD.search(pattern):
+        return _Input(pattern, pattern, True)
+    return _Input(_fixed_part(pattern), pattern, False)
+
+
+def _may_be_a_remote_folder(pattern: str) -> bool:
+    return not (uris.is_local(pattern) or pattern.endswith("/") or _WILDCARD.search(pattern))
+
+
+def _fixed_part(pattern: str) -> str:
+    wildcard = _WILDCARD.search(pattern)
+    fixed = pattern[: wildcard.start()] if wildcard else pattern
+    return fixed[: fixed.rfind("/") + 1]
+
+
+def _local_files(taken: _Input) -> Iterator[str]:
+    if not taken.is_folder:
+        # Sorted by nobody: a folder of millions begins to flow with its first file.
+        yield from map(uris.local_uri, glob.iglob(taken.pattern, flags=_FLAGS))
+        return
+    for folder, folders, files in os.walk(taken.base, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if _is_picture(name):
+                yield uris.local_uri(os.path.join(folder, name))
+
+
+def _remote_files(taken: _Input) -> Iterator[str]:
+    for metadata in FileSystems.match([_listing(taken)])[0].metadata_list:
+        path = metadata.path
+        below = path[len(taken.base) :]
+        if taken.is_folder:
+            hidden = any(part.startswith(".") for part in below.split("/"))
+            matches = _is_picture(path) and not hidden
+        else:
+            # In this matcher `//` of a scheme would be one separator: match below the fixed part.
+            pattern = taken.pattern[len(taken.base) :]
+            matches = below == pattern or glob.globmatch(
+                below, pattern, flags=_FLAGS | glob.FORCEUNIX
+            )
+        if matches and not path.endswith("/"):
+            yield path
+
+
+def _listing(taken: _Input) -> str:
+    """What to ask Beam's FileSystems for: everything below, where `**` also crosses folders."""
+    if taken.is_folder or _WILDCARD.search(taken.pattern):
+        return taken.base + "**"
+    return taken.pattern
+
+
+def _is_picture(name: str) -> bool:
+    hidden = name.startswith(".")
+    return not hidden and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+
+
+def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
+    shown = uris.without_secrets(pattern)
+    kind = f"a file whose suffix is one of {' '.join(sorted(PICTURE_SUFFIXES))}"
+    what = f"{shown!r} matches no file"
+    if taken.is_folder:
+        what = f"The folder {shown!r} holds no picture"
+    if exclude is not None and is_under(taken.base + "/x", exclude):
+        return f"{what} outside the output folder {exclude!r}, which is never an input"
+    if taken.is_folder:
+        return (
+            f"{what}: a picture is {kind}; other files are named by a glob such as '{shown}/**/*'"
+        )
+    return f"{what}; the working directory is {os.getcwd()!r}" if uris.is_local(pattern) else what
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,87 @@
+"""Write: `(Source, Cutout)` -> `Outcome`.
+
+In: cutouts with the source they came from. Out: the row of each, once all its parts lie under the
+output folder. What has no name there, or what the storage refuses, comes out as `(Source, Failure)`
+on the tag `FAILURES`.
+"""
+
+from typing import Any, Iterator, List, Optional, Tuple, Union
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from . import metrics
+from .concurrency import ConcurrentDoFn
+from .elements import Cutout, Failure, Outcome, Source, as_source, written
+from .failures import attempt
+from .pictures.encode import Encoding
+from .storage import files, naming
+
+STEP = "write"
+FAILURES = "failures"
+
+# Writing waits for the disk or the network, not for a core.
+THREADS = 16
+
+
+@beam.typehints.with_input_types(Tuple[Source, Cutout])
+@beam.typehints.with_output_types(Outcome)
+class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failure]]):
+    """Writes each cutout's parts; see the module's docstring.
+
+    Args:
+      output: the output folder, a local path or a URI of Beam's FileSystems.
+      encoding: of the parts; says their suffix and MIME type.
+      relative_to: for a source without a name: the folder that its name is relative to.
+      threads: files written at once in a process. Raise it for storage with a long latency; each
+        costs the memory of one compressed cutout.
+    """
+
+    def __init__(
+        self,
+        *,
+        output: str,
+        encoding: Encoding,
+        relative_to: Optional[str] = None,
+        threads: int = THREADS,
+    ) -> None:
+        super().__init__(STEP, threads)
+        self.output = output
+        self.encoding = encoding
+        self.relative_to = relative_to
+
+    def setup(self) -> None:
+        files.begin(self.output)
+
+    def teardown(self) -> None:
+        files.end(self.output)
+
+    def work(self, element: Tuple[Source, Cutout]) -> Union[List[str], Failure]:
+        return attempt(STEP, self._write, *element)
+
+    def emit(
+        self,
+        element: Tuple[Source, Cutout],
+        result: Union[List[str], Failure],
+        seconds: float,
+    ) -> Iterator[Any]:
+        source, cutout = as_source(element[0]), element[1]
+        if isinstance(result, Failure):
+            metrics.count_failure(STEP, seconds=seconds)
+            yield TaggedOutput(FAILURES, (source, result))
+        else:
+            size = sum(len(part.data) for part in cutout.parts)
+            metrics.count_step(STEP, size=size, seconds=seconds)
+            yield written(source, cutout, result)
+
+    def _write(self, source: Source, cutout: Cutout) -> List[str]:
+        name = source.name or naming.relative_name(source.uri, self.relative_to)
+        return [
+            files.write(
+                self.output,
+                naming.output_name(name, part.suffix + self.encoding.suffix),
+                part.data,
+                self.encoding.mime_type,
+            )
+            for part in cutout.parts
+        ]
