@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint clean
+OPENVINO := .venv-openvino
+
+.PHONY: help demo test test-openvino clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
+	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make clean  remove what these two made"
 
 demo: $(VENV)/run
@@ -32,5 +35,13 @@ $(VENV)/dev: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
 	touch $@ $(VENV)/run
 
+test-openvino: $(OPENVINO)/dev
+	$(OPENVINO)/bin/pytest -m openvino
+
+$(OPENVINO)/dev: pyproject.toml setup.py
+	$(PYTHON) -m venv $(OPENVINO)
+	$(OPENVINO)/bin/python -m pip install --quiet --editable '.[openvino,dev]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) cutouts build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OPENVINO) cutouts build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,15 +8,17 @@
 `build` applies the transforms to a pipeline and returns its outcomes.
 """
 
+from typing import Optional
+
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from ..transforms import Source, WriteManifest
+from ..transforms import Source, WriteManifest, uris
 from ..transforms.distinct import DistinctSources
 from ..transforms.find import ReadLists, find_pictures
 from ..transforms.models import catalogue
 from ..transforms.outcomes import FailedOutcomes
-from ..transforms.storage import sources, uris
+from ..transforms.storage import sources
 from ..transforms.summary import WriteSummary
 from .settings import Settings, UsageError
 
@@ -41,8 +43,10 @@ def check(settings: Settings) -> None:
         raise UsageError(str(error)) from error
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, run: str) -> beam.PCollection:
-    """Applies the transforms; the outcomes of all pictures."""
+def build(
+    pipeline: beam.Pipeline, settings: Settings, run: str, temporary: Optional[str] = None
+) -> beam.PCollection:
+    """Applies the transforms; the outcomes of all pictures. `temporary` is for `WriteManifest`."""
     output, model = str(settings.output), str(settings.model)
     found = (
         pipeline
@@ -69,7 +73,8 @@ def build(pipeline: beam.Pipeline, settings: Settings, run: str) -> beam.PCollec
         | "Rows of the refused" >> FailedOutcomes(model)
     )
     outcomes = (removed, refused) | "All outcomes" >> beam.Flatten()
-    _ = outcomes | "Write the manifest" >> WriteManifest(output=output, run=run)
+    manifest = WriteManifest(output=output, run=run, temporary=temporary)
+    _ = outcomes | "Write the manifest" >> manifest
     _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run)
     return outcomes
 
@@ -90,3 +95,6 @@ def _check_list(uri: str) -> None:
     path = uris.local_path(uri) if uris.is_local(uri) else uri
     if not FileSystems.exists(path):
         raise ValueError(f"--input_list {uri!r}: there is no such file")
+    with FileSystems.open(path) as file:
+        if not any(line.strip() for line in iter(file.readline, b"")):
+            raise ValueError(f"--input_list {uri!r}: it names no picture")

@@ -24,11 +24,11 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from ..transforms import metrics, summary
+from ..transforms import metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
-from ..transforms.storage import files, uris
-from . import graph, logs, settings
+from ..transforms.storage import files
+from . import graph, logs, models, providers, settings
 from .progress import Bar
 from .settings import Parsed, Settings, UsageError
 
@@ -70,11 +70,32 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
         namespace, others = parser.parse_known_args(settings.normalized(arguments))
     except SystemExit as stop:
         return int(stop.code or 0)
+    if namespace.command != "run":
+        return _tell(namespace, others, stdout)
     parsed = settings.parse(namespace, others)
     if parsed.print_config:
         print(settings.describe(parsed), file=stdout)
         return OK
     return _run(parsed, stdout)
+
+
+def _tell(namespace: argparse.Namespace, others: List[str], stdout: TextIO) -> int:
+    """The commands that run no pipeline."""
+    if others:
+        raise UsageError(f"rembg-beam {namespace.command} doesn't know {others[0]}")
+    try:
+        if namespace.command == "providers":
+            providers.show(stdout)
+        elif namespace.names is None:
+            models.show(stdout)
+        else:
+            models.fetch(namespace.names, namespace.to, namespace.model_dir, stdout)
+        return OK
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except (OSError, RuntimeError) as error:
+        print(f"rembg-beam: {error}", file=sys.stderr)
+        return FAILED_RUN
 
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
@@ -84,7 +105,10 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     graph.check(parsed.settings)
     run = new_run_id()
     output = str(parsed.settings.output)
-    files.sweep(output)
+    try:
+        files.begin(output)
+    except OSError as error:
+        raise UsageError(f"--output {output!r} can't be written to: {error}") from error
     metrics.tally.clear()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
@@ -99,6 +123,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         _interrupted(running, output, stdout)
     finally:
         bar.close()
+        files.end(output)
         files.sweep(output)
     return _report(running, parsed.settings, run, stdout)
 
@@ -112,8 +137,12 @@ class _Running:
         self.result: Any = None
         self.start = time.monotonic()
         self.seconds = 0.0
-        self._pipeline = beam.Pipeline(runner=runner, options=options)
-        graph.build(self._pipeline, given, run)
+        try:
+            self._pipeline = beam.Pipeline(runner=runner, options=options)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        temporary = files.temporary_folder(str(given.output))
+        graph.build(self._pipeline, given, run, temporary)
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 
@@ -139,6 +168,9 @@ def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int
         return FAILED_RUN
     output = str(given.output)
     done = summary.read(output, run)
+    if not done.total:
+        print("rembg-beam: the run failed: no input matched any picture", file=sys.stderr)
+        return FAILED_RUN
     _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
     failures = done.counts[FAILED]
     if given.max_failures is None:
@@ -160,7 +192,10 @@ def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
     rate = done.total / finished.seconds
     print(f"{counts}; {finished.seconds:.1f} s, {rate:.1f} pictures/s", file=stdout)
     for uri, step, error, message in done.failures:
-        print(f"  failed: {uris.without_secrets(uri)} ({step}, {error}): {message}", file=stdout)
+        text = f"{uris.without_secrets(uri)} ({step}, {error}): {message}"
+        # A terminal would obey the control characters of a name.
+        safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        print(f"  failed: {safe}", file=stdout)
     more = done.counts[FAILED] - len(done.failures)
     if more > 0:
         print(f"  ... and {more} more", file=stdout)
@@ -208,9 +243,10 @@ def _kill_children() -> None:
 
 def _check_runner(runner: str, given: Settings) -> None:
     """Dataflow's workers have no files of this machine."""
-    if not runner.lower().startswith("dataflow"):
+    if "dataflow" not in runner.lower():
         return
-    local = [uri for uri in (*given.input, given.output) if uri and uris.is_local(uri)]
+    named = (*given.input, *given.input_list, given.output)
+    local = [uri for uri in named if uri and uris.is_local(uri)]
     if local:
         raise UsageError(
             f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
@@ -233,9 +269,35 @@ def _parser(stdout: TextIO) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     settings.add_arguments(run)
-    for each in (parser, run):
+    others = _add_models(commands)
+    others.append(
+        commands.add_parser(
+            "providers",
+            help="which execution providers this machine has, and which really work",
+            description="Runs the bundled model on every execution provider onnxruntime lists.",
+        )
+    )
+    for each in (parser, run, *others):
         each.print_help = _help_to(each, stdout)  # type: ignore[method-assign]
     return parser
+
+
+def _add_models(commands: Any) -> List[argparse.ArgumentParser]:
+    listing = commands.add_parser(
+        "models",
+        help="the models: purpose, sizes, licence, checksum, and whether the file is here",
+        description="Lists the models; `models fetch` copies their files to a folder or URI.",
+    )
+    listing.set_defaults(names=None)
+    fetch = listing.add_subparsers(metavar="fetch").add_parser(
+        "fetch",
+        help="fill a folder or URI for --model_dir",
+        description="Copies the files of models to DIR_OR_URI/MODEL/FILE, for --model_dir.",
+    )
+    fetch.add_argument("names", nargs="+", metavar="NAME")
+    fetch.add_argument("--to", required=True, metavar="DIR_OR_URI")
+    fetch.add_argument("--model_dir", "--model-dir", metavar="URI", help="take them from here")
+    return [listing, fetch]
 
 
 def _help_to(parser: argparse.ArgumentParser, stdout: TextIO) -> Any:

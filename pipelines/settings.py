@@ -19,6 +19,7 @@ from PIL import ImageColor
 from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
 from ..transforms.models import catalogue
 from ..transforms.pictures.cutout import VITMATTE_MODELS
+from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 
 BEAM = "beam"
 
@@ -30,8 +31,9 @@ class UsageError(ValueError):
 def _setting(help: str, default: Any = None, **more: Any) -> Any:
     """A field with what the command line needs to know of it.
 
-    `kind` says what a value is: "text", "texts" (a flag that repeats), "integer", "switch",
-    "color", "json" or "limit". `choices` are the allowed texts, `metavar` stands for the value.
+    `kind` says what a value is: "text", "texts", "providers" and "pairs" (flags that repeat),
+    "integer", "switch", "color", "json" or "limit". `choices` are the allowed texts, `metavar`
+    stands for the value.
     """
     return field(default=default, metadata={"kind": "text", "help": help, **more})
 
@@ -64,13 +66,29 @@ class Settings:
         f"one of {', '.join(catalogue.MODELS)}; rembg downloads all but tiny on first use"
     )
     model_path: Optional[str] = _setting(
-        "the ONNX file of a custom model, or one in place of rembg's download", metavar="FILE"
+        "the ONNX file of a custom model, or one in place of rembg's; a path or URI", metavar="URI"
     )
-    provider: Tuple[str, ...] = _setting(
+    model_dir: Optional[str] = _setting(
+        "a folder or URI with model files, as `rembg-beam models fetch` fills it", metavar="URI"
+    )
+    offline: bool = _setting("never download a model", False, kind="switch")
+    allow_remote: bool = _setting(
+        "let a model upload every picture to a service that bills for it", False, kind="switch"
+    )
+    provider: Tuple[Any, ...] = _setting(
         "the execution provider: CPU, CUDA, ROCM, DirectML, OpenVINO, CoreML, Tensorrt, Azure; "
-        "repeats, in order of preference; default CPU",
+        'with options as CUDA={"device_id":1}; repeats, in order of preference; default CPU',
         ("CPU",),
-        kind="texts",
+        kind="providers",
+    )
+    provider_fallback: Optional[str] = _setting(
+        "run there when no --provider can be used, rather than fail", choices=("cpu",)
+    )
+    session_option: Optional[Mapping[str, Any]] = _setting(
+        "NAME=VALUE for onnxruntime's SessionOptions (intra_op_num_threads=2) or its config "
+        "entries; repeats",
+        kind="pairs",
+        metavar="NAME=VALUE",
     )
     only_mask: bool = _setting("write the mask in place of the cutout", False, kind="switch")
     post_process_mask: bool = _setting("open, blur and binarise the mask", False, kind="switch")
@@ -97,8 +115,14 @@ class Settings:
         "soft edges by the ViTMatte model, which rembg downloads", False, kind="switch"
     )
     vitmatte_model: Optional[str] = _setting("which ViTMatte", choices=VITMATTE_MODELS)
+    stack_masks: bool = _setting(
+        "u2net_cloth_seg: rembg's one tall picture in place of three", False, kind="switch"
+    )
+    cloth_category: Optional[str] = _setting(
+        "u2net_cloth_seg: this one alone", choices=CLOTH_CATEGORIES
+    )
     extras: Optional[Mapping[str, Any]] = _setting(
-        "a JSON object of further arguments for the model", kind="json"
+        "a JSON object of further arguments for the model, such as a sam_prompt", kind="json"
     )
     format: str = _setting("of the outputs; default png", "png", choices=("png", "webp", "jpeg"))
     quality: Optional[int] = _setting(
@@ -132,13 +156,25 @@ class Settings:
 
     def session(self) -> SessionConfig:
         """Raises `ValueError` as `SessionConfig` does."""
-        return SessionConfig(str(self.model), self.provider, model_path=self.model_path)
+        return SessionConfig(
+            str(self.model),
+            self.provider,
+            model_path=self.model_path,
+            session_options=self.session_option or {},
+            model_dir=self.model_dir,
+            offline=self.offline,
+            provider_fallback=self.provider_fallback,
+            allow_remote=self.allow_remote,
+        )
 
     def remove_options(self) -> RemoveOptions:
         """Raises `ValueError` as `RemoveOptions` does."""
         names = [option.name for option in fields(RemoveOptions)]
         given = {name: getattr(self, name) for name in names}
-        return RemoveOptions(**{**given, "extras": self.extras or {}})
+        extras = dict(self.extras or {})
+        if self.cloth_category:
+            extras["cloth_category"] = self.cloth_category
+        return RemoveOptions(**{**given, "extras": extras})
 
     def encoding(self) -> Encoding:
         """Raises `ValueError` as `Encoding` does."""
@@ -194,7 +230,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{name}", f"--no_{name}", nargs=0, **more)
             continue
         more["metavar"] = setting.metadata.get("metavar", kind.upper())
-        if kind == "texts":
+        if kind in ("texts", "providers", "pairs"):
             more["action"] = "append"
         if kind == "color":
             more["nargs"] = "+"
@@ -304,6 +340,27 @@ def _texts(value: Any) -> Tuple[str, ...]:
     return tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
 
 
+def _providers(value: Any) -> Tuple[Any, ...]:
+    """Names, `NAME={JSON}`, or in a file `{NAME: {option: value}}`."""
+    found: List[Any] = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            found += [(name, _json(options)) for name, options in one.items()]
+            continue
+        name, equals, options = _text(one).partition("=")
+        found.append((name, _json(options)) if equals else name)
+    return tuple(found)
+
+
+def _pairs(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    pairs = [_text(one).partition("=") for one in (value if isinstance(value, list) else [value])]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("must be NAME=VALUE")
+    return {name: yaml.safe_load(text) for name, _, text in pairs}
+
+
 def _integer(value: Any) -> int:
     try:
         if isinstance(value, (bool, float)):
@@ -347,6 +404,8 @@ def _limit(value: Any) -> str:
 _KINDS = {
     "text": _text,
     "texts": _texts,
+    "providers": _providers,
+    "pairs": _pairs,
     "integer": _integer,
     "switch": _switch,
     "color": _color,
@@ -446,12 +505,23 @@ def _usage_error(message: str) -> None:
     raise UsageError(message)
 
 
+def _switched_off(name: str) -> List[str]:
+    """The flag that makes a switch of Beam's false, if its default is true."""
+    actions = _beam_parser()._actions
+    dest = next(action.dest for action in actions if f"--{name}" in action.option_strings)
+    off = [a for a in actions if a.dest == dest and isinstance(a, argparse._StoreFalseAction)]
+    return [off[0].option_strings[0]] if off else []
+
+
 def _as_flags(options: Mapping[str, Any], *, given: Sequence[str]) -> List[str]:
     """A file's options for Beam as flags, without those given on the command line."""
     already = vars(_beam_parser().parse_known_args(list(given))[0])
     flags = []
     for name, value in options.items():
-        if name in already or value is False or value is None:
+        if name in already or value is None:
+            continue
+        if value is False:
+            flags += _switched_off(name)
             continue
         for one in value if isinstance(value, list) else [value]:
             text = json.dumps(one) if isinstance(one, dict) else str(one)

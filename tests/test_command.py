@@ -246,14 +246,14 @@ import os, sys
 from rembg_beam.pipelines import run
 from rembg_beam.transforms.models import sessions
 
-opened = sessions._new_session
+opened = sessions._rembg_session
 
 def chatty(*arguments):
     print("Python's chatter")
     os.write(1, b"C++'s chatter\\n")
     return opened(*arguments)
 
-sessions._new_session = chatty
+sessions._rembg_session = chatty
 sys.exit(run.main(sys.argv[1:]))
 """
 
@@ -298,6 +298,8 @@ def test_ctrl_c(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whatever ran these tests in the background had SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 60
         while not list(out.glob("*.png")) and time.monotonic() < deadline:
@@ -318,3 +320,106 @@ def test_ctrl_c(
     if mode == "in_memory":
         done = int(stdout.split("until then: ")[1].split(" written")[0])
         assert 0 <= done <= len(written)
+
+
+def test_a_compressed_list(command: Any, photos: Path, tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "list.txt.gz"
+    path.write_bytes(gzip.compress(f"{photos}/a.jpg\n{photos}/a.png\n".encode()))
+    _, out, _ = command("--input_list", path)
+    assert out.startswith("2 written, 0 skipped, 0 failed")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"uri": "a.jpg", "name": "\\ud800"}',
+        '{"uri": "a.jpg", "k": "\\ud800"}',
+        '{"uri": "a.jpg", "k": NaN}',
+    ],
+)
+def test_a_line_that_no_row_can_hold(command: Any, photos: Path, tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.txt").write_text(f"{photos}/a.jpg\n{line}\n")
+    status, out, err = command("--input_list", tmp_path / "list.txt")
+    assert status == 0, err
+    assert out.startswith("1 written, 0 skipped, 1 failed")
+    assert "(find, BadLine): " in out and "line 2" in out
+
+
+def test_an_empty_list_is_wrong_use(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\n")
+    status, _, err = command("--input_list", tmp_path / "list.txt")
+    assert status == 2 and "names no picture" in err
+
+
+def test_a_working_directory_with_brackets(
+    command: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: Any
+) -> None:
+    (photos / "d[1]").mkdir()
+    (photos / "d[1]" / "x.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    monkeypatch.chdir(photos / "d[1]")
+    _, out, _ = command("--input", "*.jpg")
+    assert out.startswith("1 written")
+    assert tree(tmp_path / "out") == ["x.jpg.png"]
+
+
+@pytest.mark.parametrize("output", ["a.jpg", "a.jpg/below"])
+def test_an_output_that_cannot_be(command: Any, photos: Path, output: str) -> None:
+    status, out, err = command("--input", photos, output=photos / output)
+    assert (status, out) == (2, "")
+    assert "can't be written to" in err and "Traceback" not in err
+
+
+def test_a_runner_that_is_none(command: Any, photos: Path) -> None:
+    status, _, err = command("--input", photos, "--runner=Foo")
+    assert status == 2 and "Foo" in err and "Traceback" not in err
+
+
+def test_a_pipe_called_jpg_is_a_failed_row(command: Any, photos: Path) -> None:
+    os.mkfifo(photos / "pipe.jpg")
+    _, out, _ = command("--input", photos)
+    assert out.startswith("7 written, 0 skipped, 4 failed")
+    assert "pipe.jpg (read, OSError): " in out and "not a regular file" in out
+
+
+def test_a_name_that_is_both_a_file_and_a_folder(command: Any, photos: Path) -> None:
+    (photos / "a.jpg.png").mkdir()
+    (photos / "a.jpg.png" / "b.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    _, out, _ = command("--input", photos / "a.jpg", "--input", photos / "a.jpg.png" / "b.jpg")
+    assert out.startswith("2 written")
+    _, out, _ = command("--input", photos, output=photos / "other")
+    assert "7 written, 0 skipped, 4 failed" in out and "taken by something else" in out
+
+
+def test_control_characters_do_not_reach_the_terminal(command: Any, photos: Path) -> None:
+    (photos / "\x1b[31mred.jpg").write_bytes(b"")
+    _, out, _ = command("--input", photos)
+    assert "\x1b" not in out and "\\x1b[31mred.jpg" in out
+
+
+def test_a_switch_of_beams_turned_off_in_a_file() -> None:
+    flags = settings._as_flags({"use_public_ips": False, "streaming": False}, given=[])
+    assert flags == ["--no_use_public_ips"]
+
+
+def test_unfinished_rows_lie_outside_of_the_data_set(
+    tmp_path: Path, encoded: Callable[..., bytes]
+) -> None:
+    """A run killed at any moment leaves the manifest of others readable."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(encoded("JPEG"))
+    seen: List[str] = []
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"),
+            *("--input", tmp_path / "photos", "--output", tmp_path / "out"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while process.poll() is None:
+            for _, folders, names in os.walk(tmp_path / "out" / "_manifest"):
+                seen += [name for name in (*folders, *names) if not name.startswith("run=")]
+    assert set(seen) <= {"_summary.json", "part-00000-of-00001.parquet"}
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == []

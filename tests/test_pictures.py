@@ -19,7 +19,7 @@ from rembg_beam.transforms.rembg_dofn import check_encoding
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    return sessions.open_session(SessionConfig("tiny"))
+    return sessions.open_session(SessionConfig("tiny")).session
 
 
 # decode
@@ -104,7 +104,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
 def test_every_option_does_what_rembg_does(
     session: Any, picture: Callable[..., Image.Image], options: Dict[str, Any]
 ) -> None:
-    ours = cut_out(picture(), session, RemoveOptions(**options))
+    ours = cut_out(picture(), session, RemoveOptions(**options))[""]
     theirs = rembg.remove(picture(), session=session, **options)
     assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
     assert np.array_equal(np.asarray(ours), np.asarray(theirs))
@@ -116,7 +116,7 @@ def test_every_option_does_what_rembg_does(
 def test_a_picture_may_have_arguments_of_its_own(
     session: Any, picture: Callable[..., Image.Image]
 ) -> None:
-    mask = cut_out(picture(), session, RemoveOptions(), '{"only_mask": true}')
+    mask = cut_out(picture(), session, RemoveOptions(), '{"only_mask": true}')[""]
     assert mask.mode == "L"
     with pytest.raises(ValueError, match="makes no sense"):
         cut_out(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
@@ -129,9 +129,9 @@ def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:
             return [Image.new("L", image.size)]
 
     session = Session()
-    options = RemoveOptions(extras={"cc": "upper", "sam_prompt": []})
-    cut_out(picture(), session, options, '{"sam_prompt": [1]}')
-    assert session.arguments == {"cc": "upper", "sam_prompt": [1]}
+    options = RemoveOptions(extras={"cc": "upper", "cloth_category": "lower"})
+    cut_out(picture(), session, options, '{"cloth_category": "full"}')
+    assert session.arguments == {"cc": "upper", "cloth_category": "full"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,15 @@ def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:
         ({"bgcolor": (0, 0, 0, 256)}, "from 0 to 255"),
         ({"bgcolor": (0, 0)}, "four integers"),
         ({"extras": {"session": 1}}, "extras holds session"),
-        ({"extras": {"prompt": object()}}, "JSON"),
+        ({"extras": {"sam_promt": []}}, "did you mean 'sam_prompt'"),
+        ({"extras": {"only_mask": True}}, "give options as options"),
+        ({"only_mask": "no"}, "must be True or False"),
+        ({"extras": {"cloth_category": "shoes"}}, "one of upper, lower, full, attire"),
+        ({"extras": {"sam_prompt": []}}, "list of marks, such as"),
+        ({"extras": {"sam_prompt": [{"type": "circle"}]}}, "point or rectangle"),
+        ({"extras": {"sam_prompt": [{"type": "point", "data": [1]}]}}, "2 numbers"),
+        ({"extras": {"sam_prompt": [{"type": "point", "data": [1, 2]}]}}, "label 0 or 1"),
+        ({"extras": {"sam_prompt": [{"type": "rectangle", "data": [1, 2]}]}}, "4 numbers"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: Dict[str, Any], message: str) -> None:

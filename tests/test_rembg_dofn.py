@@ -54,7 +54,7 @@ def test_the_cutout_is_rembgs(
         encoding=Encoding(format="png"),
     )
     ((key, cutout),) = run([("key", data)], beam.ParDo(dofn))
-    session = sessions.open_session(SessionConfig("tiny"))
+    session = sessions.open_session(SessionConfig("tiny")).session
     (part,) = cutout.parts
     assert key == "key" and part.suffix == ""
     assert part.data == rembg.remove(data, session=session, post_process_mask=True)
@@ -77,7 +77,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
     for thread in threads:
         thread.join()
     assert opened == {one[0]: 1, other[0]: 1}
-    assert len({id(dofn._session) for dofn in dofns}) == 2
+    assert len({id(dofn._held[dofn.session].session) for dofn in dofns}) == 2
     for dofn in dofns:
         dofn.teardown()
 
@@ -104,7 +104,8 @@ def test_a_session_nobody_uses_is_let_go_after_a_while(monkeypatch: pytest.Monke
 
 
 def test_a_session_that_fails_to_open_is_tried_again() -> None:
-    answers = iter([OSError("no"), "session"])
+    loaded = sessions.Loaded("session", None, 1.0)
+    answers = iter([OSError("no"), loaded])
 
     def opener(config: SessionConfig) -> Any:
         answer = next(answers)
@@ -114,7 +115,7 @@ def test_a_session_that_fails_to_open_is_tried_again() -> None:
 
     with pytest.raises(OSError):
         sessions.acquire(SessionConfig("tiny"), opener)
-    assert sessions.acquire(SessionConfig("tiny"), opener) == "session"
+    assert sessions.acquire(SessionConfig("tiny"), opener) is loaded
 
 
 def test_a_config_is_small_and_picklable() -> None:
@@ -156,19 +157,14 @@ def test_session_options_reach_onnxruntime() -> None:
             "session.intra_op.allow_spinning": "0",
         },
     )
-    options = sessions.open_session(config).inner_session.get_session_options()
+    options = sessions.open_session(config).session.inner_session.get_session_options()
     assert options.intra_op_num_threads == 2
     assert options.graph_optimization_level.name == "ORT_DISABLE_ALL"
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
-def test_a_provider_that_is_not_in_use_fails_in_setup() -> None:
-    with pytest.raises(sessions.ProviderNotInUse, match=r"asked to run on CUDA .*\[gpu\]"):
-        RemBGDoFn(SessionConfig("tiny", "CUDA")).setup()
-
-
 def test_a_model_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"u2net_custom.*/no/such\.onnx"):
+    with pytest.raises(sessions.ModelFileError, match=r"u2net_custom.*/no/such\.onnx"):
         RemBGDoFn(SessionConfig("u2net_custom", model_path="/no/such.onnx")).setup()
 
 
@@ -182,7 +178,7 @@ def test_a_custom_model_runs_from_anywhere(encoded: Callable[..., bytes]) -> Non
     ]
     assert isinstance(outputs[0].value[1], Cutout)
     dofn.teardown()
-    assert all("rembg_beam" not in found.name() for found in rembg.sessions.sessions_class)
+    assert all("rembg_beam" not in name for name in rembg.sessions.sessions_names)
 
 
 def _windowed(value: Any) -> Any:

@@ -13,8 +13,9 @@
     remove_background   the steps in a row, one outcome for every element
     manifest            outcomes become a Parquet data set
 
-Below all of them: `concurrency` (a DoFn with threads), `failures` (where an exception becomes a
-row) and `metrics`. Importing and building pipelines needs no onnxruntime; workers do.
+Below all of them: `uris` (what a URI names), `concurrency` (a DoFn with threads), `failures` (where
+an exception becomes a row) and `metrics`. Importing and building pipelines needs no onnxruntime;
+workers do.
 """
 
 from .elements import Cutout, Failure, Outcome, Part, Source, Stored
@@ -26,16 +27,16 @@ from .rembg_dofn import RemBGDoFn
 from .remove_background import RemoveBackground
 
 __all__ = [
-    "Cutout",
-    "Encoding",
-    "Failure",
-    "Outcome",
-    "Part",
-    "RemBGDoFn",
-    "RemoveBackground",
-    "RemoveOptions",
-    "SessionConfig",
     "Source",
     "Stored",
+    "SessionConfig",
+    "RemoveOptions",
+    "Encoding",
+    "RemBGDoFn",
+    "Part",
+    "Cutout",
+    "Failure",
+    "RemoveBackground",
+    "Outcome",
     "WriteManifest",
 ]

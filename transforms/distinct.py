@@ -12,10 +12,10 @@ from typing import Any, Iterable, Iterator, Optional, Tuple
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import metrics
+from . import metrics, uris
 from .elements import Failure, Source
 from .failures import attempt, failure
-from .storage import naming, uris
+from .storage import naming
 
 STEP = "find"
 FAILURES = "failures"

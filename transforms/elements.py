@@ -48,12 +48,14 @@ class Source(NamedTuple):
         extras: Optional[Mapping[str, Any]] = None,
         metadata: Optional[Mapping[str, Any]] = None,
     ) -> "Source":
-        """A source from plain mappings.
+        """A source from plain mappings; `ValueError` for what JSON or UTF-8 can't hold.
 
         >>> Source.of("a.jpg", metadata={"split": "train"})
         Source(uri='a.jpg', name=None, extras='{}', metadata='{"split": "train"}')
         """
-        return cls(uri, name, to_json(extras), to_json(metadata))
+        source = cls(uri, name, to_json(extras), to_json(metadata))
+        "".join(part or "" for part in source).encode("utf-8")  # as its coder will
+        return source
 
 
 class Stored(NamedTuple):
@@ -150,7 +152,7 @@ def as_source(element: Any) -> Source:
 
 def to_json(mapping: Optional[Mapping[str, Any]]) -> str:
     """A JSON object with sorted keys, so that equal mappings give equal elements."""
-    return json.dumps(dict(mapping or {}), sort_keys=True, ensure_ascii=False)
+    return json.dumps(dict(mapping or {}), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def written(source: Source, cutout: Cutout, outputs: Sequence[str]) -> Outcome:

@@ -12,10 +12,10 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
-from . import metrics
+from . import metrics, uris
 from .elements import Failure, Source
 from .failures import attempt
-from .storage import sources, uris
+from .storage import sources
 
 STEP = "find"
 FAILURES = "failures"
@@ -49,7 +49,8 @@ class ReadLists(beam.DoFn):
     def process(self, uri: str) -> Iterator[Any]:
         path = uris.local_path(uri) if uris.is_local(uri) else uri
         with FileSystems.open(path) as file:
-            for number, line in enumerate(file, start=1):
+            # Beam's compressed files can't be iterated.
+            for number, line in enumerate(iter(file.readline, b""), start=1):
                 if line.strip():
                     yield self._source(path, number, line)
 

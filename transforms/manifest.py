@@ -9,13 +9,15 @@ Fails as Beam's `WriteToParquet` does, and with it the pipeline.
 """
 
 import datetime
+import functools
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.parquetio import WriteToParquet
 
 from .elements import Outcome
@@ -55,7 +57,16 @@ def folder(output: str, run: str) -> str:
     >>> folder("gs://bucket/out", "r1")
     'gs://bucket/out/_manifest/run=r1'
     """
-    return naming.join(output, f"{naming.MANIFEST}/run={run}")
+    return naming.join(output, folder_name(run))
+
+
+def folder_name(run: str) -> str:
+    """The same, relative to the output folder.
+
+    >>> folder_name("r1")
+    '_manifest/run=r1'
+    """
+    return f"{naming.MANIFEST}/run={run}"
 
 
 def row(outcome: Outcome) -> Dict[str, Any]:
@@ -70,10 +81,13 @@ class WriteManifest(beam.PTransform):
     Attributes:
       output: the output folder.
       run: the run's id, letters, digits, `_`, `.` and `-`; `new_run_id()` makes one.
+      temporary: a folder on the same file system for files that are not yet whole; None for one
+        that readers of the data set skip.
     """
 
     output: str
     run: str
+    temporary: Optional[str] = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -81,14 +95,21 @@ class WriteManifest(beam.PTransform):
             raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
-        return (
-            outcomes
-            | "Outcomes to rows" >> beam.Map(row)
-            | "Write rows"
-            >> WriteToParquet(
-                naming.join(folder(self.output, self.run), "part"),
-                SCHEMA,
-                codec="zstd",
-                file_name_suffix=".parquet",
-            )
+        write = WriteToParquet(
+            naming.join(folder(self.output, self.run), "part"),
+            SCHEMA,
+            codec="zstd",
+            file_name_suffix=".parquet",
         )
+        # Beam's place for unfinished files is beside the finished ones, where a killed run leaves
+        # them to break the data set.
+        temporary = self.temporary or naming.join(self.output, f"{naming.MANIFEST}/_temporary")
+        write._sink._create_temp_dir = functools.partial(_temporary_folder, temporary)
+        return outcomes | "Outcomes to rows" >> beam.Map(row) | "Write rows" >> write
+
+
+def _temporary_folder(temporary: str, prefix: str) -> str:
+    final = FileSystems.split(prefix)[0]
+    if not FileSystems.exists(final):
+        FileSystems.mkdirs(final)
+    return naming.join(temporary, uuid.uuid4().hex)

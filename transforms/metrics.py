@@ -1,7 +1,8 @@
 """Counts of what happened, in Beam's metrics and in this process.
 
 Beam's counters (namespace `rembg_beam`): `{step}_pictures`, `{step}_bytes`, `{step}_msecs` and
-`{step}_failures` for the steps, `outcomes_{status}` for the rows. They must be incremented on the
+`{step}_failures` for the steps, `remove_on_{provider}` for the execution provider that was really
+in use, `outcomes_{status}` for the rows. They must be incremented on the
 bundle's thread: what a pool thread counts is lost. `FnApiRunner.run` blocks and shows its counters
 only afterwards, so the process keeps a `tally` of its own for whoever wants to show progress, and
 logs a line of it now and then (logger `rembg_beam.transforms.metrics`, level INFO).

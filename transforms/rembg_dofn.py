@@ -8,7 +8,8 @@ refuses, comes out as `(key, Failure)` on the tag `FAILURES`; its neighbours don
 file, or a provider that is not in use.
 """
 
-from typing import Any, Iterator, Optional, Tuple, TypeVar, Union
+import threading
+from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar, Union
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -17,14 +18,17 @@ from . import metrics
 from .concurrency import ConcurrentDoFn
 from .elements import Cutout, Failure, Part, Stored
 from .failures import attempt
-from .models import sessions
-from .models.sessions import SessionConfig
+from .models import catalogue, matting, sessions
+from .models.sessions import Loaded, SessionConfig
 from .pictures.cutout import RemoveOptions, cut_out
 from .pictures.decode import decode
 from .pictures.encode import Encoding, encode
 
 STEP = "remove"
 FAILURES = "failures"
+
+# In place of a provider's name, for a model that is a service.
+REMOTE = "remote"
 
 K = TypeVar("K")
 
@@ -65,16 +69,31 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
         self.encoding = encoding or Encoding()
         self.opener = opener
         check_encoding(self.options, self.encoding)
+        self._model = catalogue.find(session.model)
+        if self._model.is_matting:
+            raise ValueError(f"{session.model} only refines the masks of another model")
+        self._held: Dict[SessionConfig, Loaded] = {}
+        self._holding: Optional[threading.Lock] = None
 
     def setup(self) -> None:
         self.threads = self.threads or self.session.default_threads()
-        self._session = sessions.acquire(self.session, self.opener)
-        self._provider = sessions.provider_in_use(self._session)
+        self._holding = threading.Lock()
+        self._hold(self.session)
+        if self.options.vitmatte:
+            self._hold(self.session.matting(self.options.vitmatte_model))
 
     def teardown(self) -> None:
-        if hasattr(self, "_session"):
-            del self._session
-            sessions.release(self.session, self.opener)
+        for config in self._held:
+            sessions.release(config, self.opener)
+        self._held = {}
+
+    def _hold(self, config: SessionConfig) -> Loaded:
+        """The session of a configuration, held until `teardown`."""
+        assert self._holding is not None
+        with self._holding:
+            if config not in self._held:
+                self._held[config] = sessions.acquire(config, self.opener)
+            return self._held[config]
 
     def work(self, element: Tuple[Any, Union[bytes, Stored]]) -> Union[Cutout, Failure]:
         return attempt(STEP, self._remove, element[1])
@@ -91,15 +110,20 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
         else:
             size = sum(len(part.data) for part in result.parts)
             metrics.count_step(STEP, size=size, seconds=seconds)
+            metrics.count(f"remove_on_{result.provider}")
             yield element[0], result
 
     def _remove(self, stored: Union[bytes, Stored]) -> Cutout:
         data, extras = (stored, "{}") if isinstance(stored, bytes) else stored
         image = decode(data)
         width, height = image.size
-        result = cut_out(image, self._session, self.options, extras)
-        parts = [Part("", encode(result, self.encoding))]
-        return Cutout(parts, width, height, self.session.model, self._provider)
+        loaded = self._held[self.session]
+        with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
+            results = cut_out(
+                image, loaded.session, self.options, extras, mask_names=self._model.masks
+            )
+        parts = [Part(suffix, encode(result, self.encoding)) for suffix, result in results.items()]
+        return Cutout(parts, width, height, self._model.name, loaded.provider or REMOTE)
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:

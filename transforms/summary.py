@@ -79,7 +79,8 @@ def write(summary: Summary, *, output: str, run: str) -> str:
     """Writes the document and returns its URI."""
     document: Dict[str, Any] = {"run": run, **summary._asdict()}
     data = json.dumps(document, indent=2, ensure_ascii=False).encode()
-    return files.write(manifest.folder(output, run), FILE, data, "application/json")
+    name = f"{manifest.folder_name(run)}/{FILE}"
+    return files.write(output, name, data, "application/json")
 
 
 def read(output: str, run: str) -> Summary:

@@ -1,10 +1,13 @@
 """The execution providers: the names people use, onnxruntime's own, and what to install.
 
 `find` takes either name in any case and raises `ValueError` for one that is neither.
+`side_by_side` tells of several flavours of onnxruntime in one environment, which overwrite each
+other's files: the classic cause of a GPU job on the CPU.
 """
 
 import difflib
-from typing import NamedTuple, Tuple
+import importlib.metadata
+from typing import Dict, List, NamedTuple, Tuple
 
 
 class Provider(NamedTuple):
@@ -47,6 +50,20 @@ PROVIDERS: Tuple[Provider, ...] = (
 
 CPU = PROVIDERS[0]
 
+# Who took over from a provider that onnxruntime dropped (ROCm: in 1.23).
+SUCCESSORS: Dict[str, str] = {"ROCMExecutionProvider": "MIGraphXExecutionProvider"}
+
+FLAVOURS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "onnxruntime-rocm",
+    "onnxruntime-migraphx",
+    "onnxruntime-qnn",
+    "onnxruntime-silicon",
+)
+
 _BY_NAME = {
     name.lower(): provider for provider in PROVIDERS for name in (provider.label, provider.name)
 }
@@ -65,3 +82,25 @@ def find(name: str) -> Provider:
     hint = f"; did you mean {_BY_NAME[near[0]].label!r}?" if near else "."
     labels = ", ".join(provider.label for provider in PROVIDERS)
     raise ValueError(f"unknown provider {name!r}{hint} The providers are: {labels}")
+
+
+def installed() -> List[str]:
+    """The flavours of onnxruntime that this environment has, with their versions."""
+    found = []
+    for flavour in FLAVOURS:
+        try:
+            found.append(f"{flavour} {importlib.metadata.version(flavour)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def side_by_side() -> List[str]:
+    """A warning if there are several, else nothing."""
+    found = installed()
+    if len(found) < 2:
+        return []
+    return [
+        f"{' and '.join(found)} are installed side by side; they share their files, and the one "
+        "installed last may have taken the other's providers away: uninstall all, then install one"
+    ]

@@ -1,18 +1,21 @@
 """An image, a session and options -> what `rembg.remove` makes of them.
 
 rembg itself does rembg's work: `cut_out` calls it for one picture, so that every model, option and
-later version behaves as rembg does, pixel for pixel. `RemoveOptions` holds its arguments under
-rembg's names and refuses, with `ValueError`, combinations of which rembg would silently drop a
-part. `cut_out` raises what rembg raises.
+later version behaves as rembg does, pixel for pixel. Of a model with several masks (the cloth
+model) it runs the model once and calls `rembg.remove` for each mask. `RemoveOptions` holds its
+arguments under rembg's names and refuses, with `ValueError`, combinations of which rembg would
+silently drop a part. `cut_out` raises what rembg raises.
 """
 
 import contextlib
 import json
 import threading
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ContextManager, Dict, Mapping, Optional, Set, Tuple
+from typing import Any, ContextManager, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from PIL import Image
+
+from . import prompts
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -26,6 +29,11 @@ _THRESHOLDS = {
     "alpha_matting_background_threshold": 10,
     "alpha_matting_erode_size": 10,
 }
+
+_SWITCHES = (
+    *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
+    "stack_masks",
+)
 
 _NOT_EXTRAS = {"data", "session", "force_return_bytes", "model_path", "providers", "sess_opts"}
 
@@ -50,8 +58,9 @@ class RemoveOptions:
       decontaminate: estimate the colours of soft edges without the old background.
       vitmatte: soft edges by the ViTMatte model, which rembg downloads; uses the thresholds too.
       vitmatte_model: which ViTMatte, one of `VITMATTE_MODELS`; None for rembg's default.
-      extras: further keyword arguments for the model (a SAM prompt, a cloth category), as a
-        mapping.
+      stack_masks: of a model with several masks rembg's own tall picture, one above the other.
+      extras: further keyword arguments for the model, as a mapping: `sam_prompt`, a list of marks;
+        `cloth_category`, one of upper, lower, full, attire.
     """
 
     only_mask: bool = False
@@ -65,6 +74,7 @@ class RemoveOptions:
     decontaminate: bool = False
     vitmatte: bool = False
     vitmatte_model: Optional[str] = None
+    stack_masks: bool = False
     extras: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,6 +83,9 @@ class RemoveOptions:
             object.__setattr__(self, "bgcolor", _color(self.bgcolor))
         self._refuse_what_rembg_would_drop()
         self._check_thresholds()
+        own = sorted(_option_names() & set(self.extras))
+        if own:
+            raise ValueError(f"extras holds {', '.join(own)}: give options as options")
         _check_extras(self.extras)
 
     def is_opaque(self) -> bool:
@@ -85,10 +98,11 @@ class RemoveOptions:
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
+        ours = ("extras", "stack_masks")
         changed = {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name != "extras" and getattr(self, option.name) != option.default
+            if option.name not in ours and getattr(self, option.name) != option.default
         }
         return {**self.extras, **changed}
 
@@ -104,6 +118,9 @@ class RemoveOptions:
         return replace(self, **own, extras={**self.extras, **model})
 
     def _refuse_what_rembg_would_drop(self) -> None:
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         rules = {
             "only_mask": (
                 ("bgcolor", "putalpha", "decontaminate", "alpha_matting", "vitmatte"),
@@ -148,8 +165,13 @@ class RemoveOptions:
 
 
 def cut_out(
-    image: Image.Image, session: Any, options: RemoveOptions, extras: str = "{}"
-) -> Image.Image:
+    image: Image.Image,
+    session: Any,
+    options: RemoveOptions,
+    extras: str = "{}",
+    *,
+    mask_names: Sequence[str] = (),
+) -> Dict[str, Image.Image]:
     """`rembg.remove` of an image.
 
     Args:
@@ -157,13 +179,37 @@ def cut_out(
       session: a rembg session; its `predict` may be called by many threads.
       options: for every picture.
       extras: for this picture, a JSON object.
+      mask_names: of a model with several masks, in the order of its `predict`.
 
     Returns:
-      RGBA of the image's size, or mode L with `only_mask`. (The cloth model stacks three.)
+      Pictures of the image's size by the suffix of their names, RGBA, or mode L with `only_mask`:
+      one with the suffix "", or one for each mask (".upper").
     """
+    options = options.with_extras(json.loads(extras))
+    if not mask_names or options.stack_masks:
+        return {"": _remove(image, session, options)}
+    category = options.extras.get("cc") or options.extras.get("cloth_category")
+    names = (category,) if category else mask_names
+    masks = session.predict(image, **options.extras)
+    return {
+        f".{name}": _remove(image, _Predicted(mask), options)
+        for name, mask in zip(names, masks, strict=True)
+    }
+
+
+class _Predicted:
+    """A session whose mask is known."""
+
+    def __init__(self, mask: Image.Image) -> None:
+        self.mask = mask
+
+    def predict(self, image: Image.Image, **arguments: Any) -> List[Image.Image]:
+        return [self.mask]
+
+
+def _remove(image: Image.Image, session: Any, options: RemoveOptions) -> Image.Image:
     import rembg
 
-    options = options.with_extras(json.loads(extras))
     with _one_at_a_time(options):
         return rembg.remove(image, session=session, **options.arguments())
 
@@ -191,6 +237,7 @@ def _check_extras(extras: Any) -> None:
     clash = sorted(_NOT_EXTRAS & set(extras))
     if clash:
         raise ValueError(f"extras holds {', '.join(clash)}, which the session config decides")
+    prompts.check(extras)
     try:
         json.dumps(dict(extras))
     except TypeError as error:

@@ -58,9 +58,9 @@ def decode(data: bytes) -> Image.Image:
     size = f"{image.format} of {image.width}x{image.height} in {len(data)} bytes"
     try:
         image.load()
+        ImageOps.exif_transpose(image, in_place=True)
     except _DECODER_ERRORS as error:
         raise _explained(error, size) from error
-    ImageOps.exif_transpose(image, in_place=True)
     return image
 
 

@@ -3,7 +3,6 @@
     sources   patterns, folders and lists -> `Source` records
     naming    a picture's URI -> the relative name of its output
     files     URI -> bytes, and bytes -> a file that is whole or absent
-    uris      what a URI names: a local path, or something elsewhere
 
 Knows no Beam transform, only Beam's FileSystems.
 """

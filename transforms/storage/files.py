@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import stat
 import threading
 import uuid
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ import filelock
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from . import naming, uris
+from .. import uris
+from . import naming
 
 # Stores where `create` shows nothing before it is closed.
 OBJECT_STORES = ("gs", "s3", "azfs")
@@ -47,8 +49,7 @@ _private_lock = threading.Lock()
 def read(uri: str) -> bytes:
     """All bytes of a file, as stored: what is called `.gz` is not unpacked."""
     if uris.is_local(uri):
-        with open(uris.local_path(uri), "rb") as file:
-            return file.read()
+        return _read_local(uris.local_path(uri))
     with FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         return bytes(file.read())
 
@@ -88,6 +89,13 @@ def end(folder: str) -> None:
                     _remove(_private.pop(root))
 
 
+def temporary_folder(folder: str) -> str:
+    """A folder for the temporary files of others, as `begin` made it; elsewhere a hidden one."""
+    if uris.is_local(folder):
+        return _private_folder(folder)
+    return naming.join(folder, f"{naming.MANIFEST}/_temporary")
+
+
 def sweep(folder: str) -> None:
     """Removes temporary files that processes no longer alive left under a local folder."""
     if not uris.is_local(folder):
@@ -115,17 +123,33 @@ def abandon() -> None:
             _remove(private)
 
 
+def _read_local(path: str) -> bytes:
+    # Without O_NONBLOCK opening a pipe waits for its writer.
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path!r} is not a regular file")
+        return file.read()
+
+
 def _write_local(folder: str, name: str, data: bytes) -> None:
     path = os.path.join(folder, *name.split("/"))
-    temporary = os.path.join(_private_folder(folder), uuid.uuid4().hex)
+    temporary = os.path.join(_private_folder(folder, users=1), uuid.uuid4().hex)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.replace(temporary, path)
-    except BaseException:
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise OSError(
+            f"{path!r} can't be written: its name, or a folder in it, is taken by something else, "
+            "such as the output of a picture in a folder of that name"
+        ) from error
+    finally:
         _unlink(temporary)
-        raise
+        end(folder)
 
 
 def _create(uri: str, data: bytes, mime_type: str) -> None:

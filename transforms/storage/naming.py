@@ -18,7 +18,7 @@ import posixpath
 import re
 from typing import Optional
 
-from . import uris
+from .. import uris
 
 # Rooms of the project's own under an output folder; no picture is written into them.
 MANIFEST = "_manifest"

@@ -24,8 +24,9 @@ from typing import Any, Iterator, NamedTuple, Optional
 from apache_beam.io.filesystems import FileSystems
 from wcmatch import glob
 
+from .. import uris
 from ..elements import Source
-from . import naming, uris
+from . import naming
 
 PICTURE_SUFFIXES = frozenset(
     [
@@ -118,7 +119,10 @@ def parse_line(line: str) -> Source:
     _expect(isinstance(uri, str) and uri != "", "uri", "a string", uri)
     _expect(name is None or (isinstance(name, str) and name != ""), "name", "a string", name)
     _expect(extras is None or isinstance(extras, dict), "extras", "an object", extras)
-    return Source.of(uri, name=name, extras=extras, metadata=fields)
+    try:
+        return Source.of(uri, name=name, extras=extras, metadata=fields)
+    except ValueError as error:
+        raise BadLine(f"can't be kept as UTF-8 and JSON ({error})") from error
 
 
 def _expect(condition: bool, key: str, what: str, value: Any) -> None:
@@ -133,7 +137,10 @@ def _take_apart(pattern: str) -> _Input:
             return _Input(path, path, True)
         if os.path.lexists(path):
             return _Input(os.path.dirname(path), glob.escape(path), False)
-        return _Input(_fixed_part(path), path, False)
+        fixed = _fixed_part(uris.local_path(pattern))
+        base = os.path.join(os.path.abspath(fixed or "."), "")
+        rest = uris.local_path(pattern)[len(fixed) :]
+        return _Input(base, glob.escape(base) + rest, False)
     if pattern.endswith("/") and not _WILDCARD.search(pattern):
         return _Input(pattern, pattern, True)
     return _Input(_fixed_part(pattern), pattern, False)
@@ -151,7 +158,6 @@ def _fixed_part(pattern: str) -> str:
 
 def _local_files(taken: _Input) -> Iterator[str]:
     if not taken.is_folder:
-        # Sorted by nobody: a folder of millions begins to flow with its first file.
         yield from map(uris.local_uri, glob.iglob(taken.pattern, flags=_FLAGS))
         return
     for folder, folders, files in os.walk(taken.base, onerror=_raise):

@@ -1,0 +1,106 @@
+"""Proof that a graph's nodes sit on the execution provider asked for.
+
+`InferenceSession.get_providers()` lists what was registered, not what does the work: the plain
+wheel names Azure while every node is on the CPU. onnxruntime (1.24 or later) records which
+provider each node was assigned to, if the session option `RECORD` says so; `assignment` counts
+them. Shape arithmetic is best left on the CPU and proves nothing; a convolution or a matrix product
+there is the GPU job that runs on the CPU.
+
+`why` asks onnxruntime for its reason when a provider is not in use. Nothing here raises.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections import Counter
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+# onnxruntime's session config entry, to be set to "1".
+RECORD = "session.record_ep_graph_assignment_info"
+
+# Where nearly all of a network's arithmetic is.
+HEAVY = frozenset(
+    [
+        *("Conv", "ConvTranspose", "ConvInteger", "FusedConv", "NhwcConv", "NhwcFusedConv"),
+        *("QLinearConv", "DeformConv", "MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul"),
+        *("MatMulNBits", "Gemm", "FusedGemm", "QGemm", "Einsum", "Attention", "MultiHeadAttention"),
+        *("LSTM", "GRU", "RNN"),
+    ]
+)
+
+
+class Assignment(NamedTuple):
+    """How many nodes each provider was given, by onnxruntime's names.
+
+    Attributes:
+      nodes: all of them.
+      heavy: those of them that are in `HEAVY`.
+    """
+
+    nodes: Dict[str, int]
+    heavy: Dict[str, int]
+
+    @property
+    def provider(self) -> str:
+        """The one that does the work."""
+        counts = self.heavy or self.nodes
+        return max(counts, key=lambda name: counts[name])
+
+    def share(self, names: Tuple[str, ...]) -> float:
+        """The part of all nodes that these providers have, 0 to 1."""
+        total = sum(self.nodes.values())
+        return sum(self.nodes.get(name, 0) for name in names) / total if total else 0.0
+
+    def strays(self, names: Tuple[str, ...]) -> int:
+        """Heavy nodes on other providers than these."""
+        return sum(count for name, count in self.heavy.items() if name not in names)
+
+
+def assignment(inner: Any) -> Assignment:
+    """The nodes of an `onnxruntime.InferenceSession` that was made with `RECORD`."""
+    nodes: Counter[str] = Counter()
+    heavy: Counter[str] = Counter()
+    for subgraph in inner.get_provider_graph_assignment_info():
+        for node in subgraph.get_nodes():
+            nodes[subgraph.ep_name] += 1
+            heavy[subgraph.ep_name] += node.op_type in HEAVY
+    return Assignment(dict(nodes), dict(+heavy))
+
+
+def is_in_use(counted: Assignment, names: Tuple[str, ...]) -> bool:
+    """Whether these providers have nodes, and all the heavy ones."""
+    return counted.share(names) > 0 and counted.strays(names) == 0
+
+
+def why(path: str, name: str, options: Dict[str, Any]) -> Optional[str]:
+    """What onnxruntime says when it is given one provider and no way out; None if nothing."""
+    import onnxruntime
+
+    if name not in onnxruntime.get_available_providers():
+        listed = ", ".join(onnxruntime.get_available_providers())
+        return f"onnxruntime {onnxruntime.__version__} as installed here lists only {listed}"
+    chatty = onnxruntime.SessionOptions()
+    chatty.log_severity_level = 2
+    with _captured_stderr() as lines:
+        try:
+            onnxruntime.InferenceSession(path, chatty, [(name, options)], enable_fallback=0)
+        except Exception as error:
+            return " ".join(str(error).split())
+    return lines[-1] if lines else None
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[List[str]]:
+    """The lines that C++ writes to file descriptor 2; for the moment of a failure only."""
+    lines: List[str] = []
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            text = file.read().decode("utf-8", "replace")
+            lines += [" ".join(line.split()) for line in text.splitlines() if line.strip()]
