@@ -20,7 +20,8 @@ from ..transforms.models import catalogue
 from ..transforms.outcomes import FailedOutcomes
 from ..transforms.storage import sources
 from ..transforms.summary import WriteSummary
-from .settings import Settings, UsageError
+from .beam_options import UsageError
+from .settings import Settings
 
 
 def check(settings: Settings) -> None:

@@ -6,16 +6,16 @@ bundled model, every heavy node of it. Fails only without onnxruntime.
 
 from typing import List, TextIO
 
-from ..transforms.models import catalogue, providers, sessions
+from ..transforms.models import catalogue, opening, providers
+from ..transforms.models.config import SessionConfig
 from ..transforms.models.providers import Provider
-from ..transforms.models.sessions import SessionConfig
 
 _COLUMNS = ("provider", "onnxruntime's name", "listed", "works", "install", "platform")
 
 
 def show(stdout: TextIO) -> None:
     """Prints the table, why a listed provider does not work, and what is wrong here."""
-    sessions.require_onnxruntime()
+    opening.require_onnxruntime()
     import onnxruntime
 
     listed = onnxruntime.get_available_providers()
@@ -40,7 +40,7 @@ def show(stdout: TextIO) -> None:
 def _problem(provider: Provider) -> str:
     """Why the bundled model doesn't run on a provider; "" if it does."""
     try:
-        loaded = sessions.open_session(SessionConfig(catalogue.TINY, provider.name))
+        loaded = opening.open_session(SessionConfig(catalogue.TINY, provider.name))
         session = loaded.session.inner_session
         session.run(None, _zeros(session))
         return ""

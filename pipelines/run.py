@@ -28,9 +28,10 @@ from ..transforms import metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, models, providers, settings
+from . import graph, logs, models, providers, settings, values
+from .beam_options import UsageError
 from .progress import Bar
-from .settings import Parsed, Settings, UsageError
+from .settings import Parsed, Settings
 
 OK, FAILED_RUN, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -175,7 +176,7 @@ def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int
     failures = done.counts[FAILED]
     if given.max_failures is None:
         return OK
-    allowed = settings.max_failures(given.max_failures, done.total)
+    allowed = values.max_failures(given.max_failures, done.total)
     if failures > allowed:
         print(
             f"rembg-beam: {failures} of {done.total} failed, more than --max_failures "

@@ -13,19 +13,15 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import yaml
-from apache_beam.options.pipeline_options import PipelineOptions
-from PIL import ImageColor
 
 from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
 from ..transforms.models import catalogue
 from ..transforms.pictures.cutout import VITMATTE_MODELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
+from . import beam_options, values
+from .beam_options import UsageError
 
 BEAM = "beam"
-
-
-class UsageError(ValueError):
-    """The command was used wrongly; the message says how."""
 
 
 def _setting(help: str, default: Any = None, **more: Any) -> Any:
@@ -247,15 +243,15 @@ class _Switch(argparse.Action):
 def parse(namespace: argparse.Namespace, others: Sequence[str]) -> Parsed:
     """Settings of parsed flags and the file they name; `others` are the flags left for Beam."""
     given = {name: value for name, value in vars(namespace).items() if name in _FIELDS}
-    values = {name: _checked(f"--{name}", name, value) for name, value in given.items()}
-    origins = {name: f"--{name}" for name in values}
-    beam = _beam_flags(others)
+    found = {name: _checked(f"--{name}", name, value) for name, value in given.items()}
+    origins = {name: f"--{name}" for name in found}
+    beam = beam_options.checked(others, own_flags())
     if namespace.config:
         from_file, beam_of_file = _load(namespace.config)
-        values = {**from_file, **values}
+        found = {**from_file, **found}
         origins = {**dict.fromkeys(from_file, namespace.config), **origins}
-        beam = _as_flags(beam_of_file, given=beam) + beam
-    return Parsed(Settings(**values), origins, beam, namespace.print_config)
+        beam = beam_options.as_flags(beam_of_file, given=beam) + beam
+    return Parsed(Settings(**found), origins, beam, namespace.print_config)
 
 
 def normalized(arguments: Sequence[str]) -> List[str]:
@@ -264,7 +260,7 @@ def normalized(arguments: Sequence[str]) -> List[str]:
     >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3"])
     ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3']
     """
-    known = {*_own_flags(), *(f"--{name}" for name in _beam_names())}
+    known = {*own_flags(), *(f"--{name}" for name in beam_options.names())}
     result = []
     for argument in arguments:
         flag, equals, value = argument.partition("=")
@@ -281,7 +277,7 @@ def describe(parsed: Parsed) -> str:
         value = list(value) if isinstance(value, tuple) else value
         text = json.dumps(value, ensure_ascii=False)
         lines.append(f"{name}: {text}  # {parsed.origins.get(name, 'default')}")
-    beam = vars(_beam_parser().parse_known_args(parsed.beam)[0])
+    beam = vars(beam_options.parser().parse_known_args(parsed.beam)[0])
     lines.append(f"{BEAM}: {json.dumps(beam, ensure_ascii=False)}")
     return "\n".join(lines)
 
@@ -303,7 +299,7 @@ def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     for key in document:
         _known(f"{path}: {key}", key, [*_FIELDS, BEAM])
     for key in beam:
-        _known(f"{path}: {BEAM}.{key}", key, _beam_names())
+        _known(f"{path}: {BEAM}.{key}", key, beam_options.names())
     checked = {key: _checked(f"{path}: {key}", key, value) for key, value in document.items()}
     return checked, beam
 
@@ -321,7 +317,7 @@ def _checked(where: str, name: str, value: Any) -> Any:
     if value is None:
         return setting.default
     try:
-        checked = _KINDS[setting.metadata["kind"]](value)
+        checked = values.KINDS[setting.metadata["kind"]](value)
         choices = setting.metadata.get("choices")
         if choices and checked not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}")
@@ -330,200 +326,10 @@ def _checked(where: str, name: str, value: Any) -> Any:
         raise UsageError(f"{where}: {value!r} {error}") from error
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value == "":
-        raise ValueError("must be a text")
-    return str(value)
-
-
-def _texts(value: Any) -> Tuple[str, ...]:
-    return tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
-
-
-def _providers(value: Any) -> Tuple[Any, ...]:
-    """Names, `NAME={JSON}`, or in a file `{NAME: {option: value}}`."""
-    found: List[Any] = []
-    for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, dict):
-            found += [(name, _json(options)) for name, options in one.items()]
-            continue
-        name, equals, options = _text(one).partition("=")
-        found.append((name, _json(options)) if equals else name)
-    return tuple(found)
-
-
-def _pairs(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, dict):
-        return value
-    pairs = [_text(one).partition("=") for one in (value if isinstance(value, list) else [value])]
-    if not all(equals for _, equals, _ in pairs):
-        raise ValueError("must be NAME=VALUE")
-    return {name: yaml.safe_load(text) for name, _, text in pairs}
-
-
-def _integer(value: Any) -> int:
-    try:
-        if isinstance(value, (bool, float)):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError):
-        raise ValueError("must be an integer") from None
-
-
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _color(value: Any) -> Tuple[int, ...]:
-    parts = value if isinstance(value, list) else [value]
-    if len(parts) == 1 and isinstance(parts[0], str):
-        if "," not in parts[0]:
-            color = ImageColor.getcolor(parts[0], "RGBA")
-            return color if isinstance(color, tuple) else (color,)
-        parts = parts[0].split(",")
-    if len(parts) not in (3, 4):
-        raise ValueError("must be a colour's name, #rrggbb, or R G B [A]")
-    levels = tuple(_integer(part) for part in parts)
-    return levels if len(levels) == 4 else (*levels, 255)
-
-
-def _json(value: Any) -> Mapping[str, Any]:
-    loaded = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(loaded, dict):
-        raise ValueError("must be a JSON object")
-    return loaded
-
-
-def _limit(value: Any) -> str:
-    max_failures(_text(value), 1)
-    return str(value)
-
-
-_KINDS = {
-    "text": _text,
-    "texts": _texts,
-    "providers": _providers,
-    "pairs": _pairs,
-    "integer": _integer,
-    "switch": _switch,
-    "color": _color,
-    "json": _json,
-    "limit": _limit,
-}
-
-
-def max_failures(limit: str, total: int) -> float:
-    """How many failures of `total` pictures a limit allows, a count or a share.
-
-    >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
-    (20.0, 50.0, 50.0)
-    """
-    try:
-        if limit.endswith("%"):
-            share = float(limit[:-1]) / 100
-        elif "." in limit:
-            share = float(limit)
-        else:
-            count = int(limit)
-            if count >= 0:
-                return float(count)
-            raise ValueError
-        if 0 <= share <= 1:
-            return share * total
-        raise ValueError
-    except ValueError:
-        raise ValueError("must be a count (20) or a share (5% or 0.05)") from None
-
-
-def _own_flags() -> List[str]:
+def own_flags() -> List[str]:
+    """The command's own flags."""
     switches = [name for name in _FIELDS if _FIELDS[name].metadata["kind"] == "switch"]
     return [
         *(f"--{name}" for name in (*_FIELDS, "config", "print_config")),
         *(f"--no_{name}" for name in switches),
     ]
-
-
-def _beam_parser() -> argparse.ArgumentParser:
-    """All options of Beam and of the runners it brings, none with a default."""
-    parser = argparse.ArgumentParser(
-        add_help=False,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-        conflict_handler="resolve",
-    )
-    for options in sorted(set(_subclasses(PipelineOptions)), key=lambda found: found.__name__):
-        options._add_argparse_args(_WithoutDefaults(parser))
-    return parser
-
-
-class _WithoutDefaults:
-    """Adds arguments whose absence shows."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._parser = parser
-
-    def add_argument(self, *names: str, **more: Any) -> Any:
-        return self._parser.add_argument(*names, **{**more, "default": argparse.SUPPRESS})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
-
-
-def _subclasses(of: Any) -> List[Any]:
-    found = [one for one in of.__subclasses__() if one.__module__.startswith("apache_beam.")]
-    return [*found, *(deeper for one in found for deeper in _subclasses(one))]
-
-
-def _beam_names() -> List[str]:
-    return [
-        option[2:]
-        for action in _beam_parser()._actions
-        for option in action.option_strings
-        if option.startswith("--")
-    ]
-
-
-def _beam_flags(others: Sequence[str]) -> List[str]:
-    """The flags, if Beam knows them all."""
-    parser = _beam_parser()
-    parser.error = _usage_error  # type: ignore[method-assign, assignment]
-    unknown = parser.parse_known_args(list(others))[1]
-    if not unknown:
-        return list(others)
-    flag = unknown[0].partition("=")[0]
-    if not flag.startswith("-"):
-        raise UsageError(f"{unknown[0]!r} belongs to no flag; inputs are given by --input")
-    names = [*_own_flags(), *(f"--{name}" for name in _beam_names())]
-    near = difflib.get_close_matches("--" + flag.lstrip("-").replace("-", "_"), names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; --help lists the command's own"
-    raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
-
-
-def _usage_error(message: str) -> None:
-    raise UsageError(message)
-
-
-def _switched_off(name: str) -> List[str]:
-    """The flag that makes a switch of Beam's false, if its default is true."""
-    actions = _beam_parser()._actions
-    dest = next(action.dest for action in actions if f"--{name}" in action.option_strings)
-    off = [a for a in actions if a.dest == dest and isinstance(a, argparse._StoreFalseAction)]
-    return [off[0].option_strings[0]] if off else []
-
-
-def _as_flags(options: Mapping[str, Any], *, given: Sequence[str]) -> List[str]:
-    """A file's options for Beam as flags, without those given on the command line."""
-    already = vars(_beam_parser().parse_known_args(list(given))[0])
-    flags = []
-    for name, value in options.items():
-        if name in already or value is None:
-            continue
-        if value is False:
-            flags += _switched_off(name)
-            continue
-        for one in value if isinstance(value, list) else [value]:
-            text = json.dumps(one) if isinstance(one, dict) else str(one)
-            flags.append(f"--{name}" if one is True else f"--{name}={text}")
-    return flags

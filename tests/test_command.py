@@ -13,7 +13,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import run, settings
+from rembg_beam.pipelines import beam_options, run, settings
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -232,7 +232,7 @@ def test_a_run_that_fails(command: Any, photos: Path) -> None:
 
 
 def test_no_own_flag_hides_one_of_beams() -> None:
-    assert not set(settings._own_flags()) & {f"--{name}" for name in settings._beam_names()}
+    assert not set(settings.own_flags()) & {f"--{name}" for name in beam_options.names()}
 
 
 def test_help_goes_to_stdout(capfd: Any) -> None:
@@ -244,16 +244,16 @@ def test_help_goes_to_stdout(capfd: Any) -> None:
 CHATTER = """
 import os, sys
 from rembg_beam.pipelines import run
-from rembg_beam.transforms.models import sessions
+from rembg_beam.transforms.models import opening
 
-opened = sessions._rembg_session
+opened = opening._rembg_session
 
 def chatty(*arguments):
     print("Python's chatter")
     os.write(1, b"C++'s chatter\\n")
     return opened(*arguments)
 
-sessions._rembg_session = chatty
+opening._rembg_session = chatty
 sys.exit(run.main(sys.argv[1:]))
 """
 
@@ -399,7 +399,7 @@ def test_control_characters_do_not_reach_the_terminal(command: Any, photos: Path
 
 
 def test_a_switch_of_beams_turned_off_in_a_file() -> None:
-    flags = settings._as_flags({"use_public_ips": False, "streaming": False}, given=[])
+    flags = beam_options.as_flags({"use_public_ips": False, "streaming": False}, given=[])
     assert flags == ["--no_use_public_ips"]
 
 

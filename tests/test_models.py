@@ -22,7 +22,7 @@ from PIL import Image
 
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
-from rembg_beam.transforms.models import catalogue, files, proof, providers, sessions
+from rembg_beam.transforms.models import catalogue, files, opening, proof, providers
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
@@ -227,8 +227,8 @@ def test_every_option_holds_for_each_mask_of_clothes(
 def test_the_model_for_clothes_runs_once(rembg_home: Path, encoded: Callable[..., bytes]) -> None:
     runs: List[int] = []
 
-    def opener(made: SessionConfig) -> sessions.Loaded:
-        loaded = sessions.open_session(made)
+    def opener(made: SessionConfig) -> opening.Loaded:
+        loaded = opening.open_session(made)
         predict = loaded.session.predict
 
         def counted(*arguments: Any, **more: Any) -> Any:
@@ -267,7 +267,7 @@ def test_a_provider_owns_the_nodes_or_setup_fails(
     if name in listed and label != "Azure":
         assert cut(RemBGDoFn(made), encoded()).provider == name
         return
-    with pytest.raises(sessions.ProviderNotInUse) as failed:
+    with pytest.raises(opening.ProviderNotInUse) as failed:
         RemBGDoFn(made).setup()
     message = str(failed.value)
     assert f"asked to run on {label} ({name})" in message
@@ -280,10 +280,10 @@ def test_a_provider_owns_the_nodes_or_setup_fails(
 
 @pytest.mark.parametrize("name", [catalogue.SAM, "isnet-general-use"])
 def test_every_session_inside_is_proved(name: str, rembg_home: Path) -> None:
-    with pytest.raises(sessions.ProviderNotInUse, match=name):
-        sessions.open_session(config(name, rembg_home, "Azure"))
-    loaded = sessions.open_session(config(name, rembg_home))
-    inner = sessions._inner_sessions(loaded.session)
+    with pytest.raises(opening.ProviderNotInUse, match=name):
+        opening.open_session(config(name, rembg_home, "Azure"))
+    loaded = opening.open_session(config(name, rembg_home))
+    inner = opening.inner_sessions(loaded.session)
     assert len(inner) == (2 if name == catalogue.SAM else 1)
     for each in inner:
         assert proof.assignment(each).share((CPU,)) == 1.0
@@ -293,22 +293,22 @@ def test_every_session_inside_is_proved(name: str, rembg_home: Path) -> None:
 
 def test_sam_gets_the_providers_and_options_it_ignores(rembg_home: Path) -> None:
     made = config(catalogue.SAM, rembg_home, session_options={"intra_op_num_threads": 3})
-    session = sessions.open_session(made).session
+    session = opening.open_session(made).session
     for inner in (session.encoder, session.decoder):
         assert inner.get_session_options().intra_op_num_threads == 3
 
 
 def test_the_cpu_at_the_end_of_a_list_is_no_permission(rembg_home: Path) -> None:
-    with pytest.raises(sessions.ProviderNotInUse, match=r"CUDA .*, CPU .*none of them"):
-        sessions.open_session(config("u2netp", rembg_home, ["CUDA", "CPU"]))
-    with pytest.raises(sessions.ProviderNotInUse, match="in use: CPU"):
-        sessions.open_session(config("u2netp", rembg_home, ["Azure", "CPU"]))
+    with pytest.raises(opening.ProviderNotInUse, match=r"CUDA .*, CPU .*none of them"):
+        opening.open_session(config("u2netp", rembg_home, ["CUDA", "CPU"]))
+    with pytest.raises(opening.ProviderNotInUse, match="in use: CPU"):
+        opening.open_session(config("u2netp", rembg_home, ["Azure", "CPU"]))
 
 
 def test_options_of_a_provider_reach_onnxruntime(rembg_home: Path) -> None:
     made = config("u2netp", rembg_home, ("CPU", {"use_arena": "0"}))
     assert made.providers == ((CPU, (("use_arena", "0"),)),)
-    assert sessions.open_session(made).provider == CPU
+    assert opening.open_session(made).provider == CPU
 
 
 @pytest.mark.parametrize("asked", ["CUDA", "Azure", ["Tensorrt", "CUDA"]])
@@ -316,7 +316,7 @@ def test_the_explicit_way_out(
     asked: Any, rembg_home: Path, photos: Path, tmp_path: Path, run: Any, caplog: Any
 ) -> None:
     made = config("u2netp", rembg_home, asked, provider_fallback="cpu")
-    sessions._warn_once.cache_clear()
+    opening._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         (outcome,) = run(
             [str(photos / "a.jpg")], RemoveBackground(output=str(tmp_path), session=made)
@@ -332,13 +332,13 @@ def test_rocm_goes_to_its_successor(monkeypatch: pytest.MonkeyPatch, caplog: Any
     """No build of onnxruntime here has either, so what it lists is made up."""
     listed = ["MIGraphXExecutionProvider", CPU]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
-    sessions._warn_once.cache_clear()
+    opening._warn_once.cache_clear()
     for _ in range(2):
-        moved = sessions._with_successors(SessionConfig("u2net", ["ROCM", "CPU"]))
+        moved = opening._with_successors(SessionConfig("u2net", ["ROCM", "CPU"]))
     assert moved.provider_names == ("MIGraphXExecutionProvider", CPU)
     assert len([line for line in caplog.messages if "successor is MIGraphX" in line]) == 1
     listed.append("ROCMExecutionProvider")
-    assert sessions._with_successors(SessionConfig("u2net", "ROCM")).provider_names == (
+    assert opening._with_successors(SessionConfig("u2net", "ROCM")).provider_names == (
         "ROCMExecutionProvider",
     )
 
@@ -359,9 +359,9 @@ def test_vitmatte_runs_where_the_model_does(
 ) -> None:
     opened: List[SessionConfig] = []
 
-    def opener(made: SessionConfig) -> sessions.Loaded:
+    def opener(made: SessionConfig) -> opening.Loaded:
         opened.append(made)
-        return sessions.open_session(made)
+        return opening.open_session(made)
 
     made = config("u2netp", rembg_home, session_options={"intra_op_num_threads": 1})
     options = RemoveOptions(vitmatte=True, vitmatte_model="small-composition-1k")
@@ -377,7 +377,7 @@ def test_vitmatte_runs_where_the_model_does(
     )
     assert rembg.matting._sessions, "outside of our work rembg finds its own"
     assert same(cutout.parts[0].data, expected)
-    with pytest.raises(sessions.ProviderNotInUse, match="u2netp"):
+    with pytest.raises(opening.ProviderNotInUse, match="u2netp"):
         RemBGDoFn(config("u2netp", rembg_home, "Azure"), options=options).setup()
 
 
@@ -394,9 +394,9 @@ def test_thirty_two_threads_and_four_dofns_share_one_session(
 ) -> None:
     opened: collections.Counter[str] = collections.Counter()
 
-    def opener(made: SessionConfig) -> sessions.Loaded:
+    def opener(made: SessionConfig) -> opening.Loaded:
         opened[f"{made.model} {made.session_options}"] += 1
-        return sessions.open_session(made)
+        return opening.open_session(made)
 
     equal = [config("u2netp", rembg_home) for _ in range(4)]
     unequal = [
@@ -478,17 +478,17 @@ def test_a_file_that_is_not_rembgs_is_found_before_onnxruntime_sees_it(
     folder = str(empty_home / "models") if where == "model_dir" else None
     made = SessionConfig("u2netp", model_dir=folder)
     with pytest.raises(files.ModelFileError, match=rf"{path}: its \d+ bytes have md5 "):
-        sessions.open_session(made)
+        opening.open_session(made)
     monkeypatch.setenv("MODEL_CHECKSUM_DISABLED", "1")
     path.write_bytes(data)
-    assert sessions.open_session(made).provider == CPU
+    assert opening.open_session(made).provider == CPU
 
 
 def test_offline_never_downloads(empty_home: Path) -> None:
     with pytest.raises(files.ModelFileError, match=r"u2net\.onnx is not in .*offline=True"):
-        sessions.open_session(SessionConfig("u2net", offline=True))
+        opening.open_session(SessionConfig("u2net", offline=True))
     with pytest.raises(files.ModelFileError, match="models fetch u2net"):
-        sessions.open_session(SessionConfig("u2net", model_dir=str(empty_home)))
+        opening.open_session(SessionConfig("u2net", model_dir=str(empty_home)))
 
 
 def test_a_download_that_fails_is_tried_again(
@@ -509,7 +509,7 @@ def test_a_download_that_fails_is_tried_again(
 
     session = rembg.sessions.sessions["u2netp"]
     monkeypatch.setattr(session, "download_models", classmethod(download))
-    assert sessions.open_session(SessionConfig("u2netp")).provider == CPU
+    assert opening.open_session(SessionConfig("u2netp")).provider == CPU
     assert len(tries) == 3
 
 
@@ -690,7 +690,7 @@ def test_settings_of_the_command_reach_the_session(
 ) -> None:
     from rembg_beam.pipelines import run
 
-    sessions._warn_once.cache_clear()
+    opening._warn_once.cache_clear()
     base = ["run", "--input", str(photos / "a.jpg"), "--output", str(tmp_path / "out")]
     flags = ["--provider", "cuda", "--provider=Tensorrt", "--provider-fallback", "cpu", "--offline"]
     options = ["--session-option", "intra_op_num_threads=2", "--model", "U2NETP"]

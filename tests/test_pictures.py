@@ -9,7 +9,7 @@ import rembg
 from PIL import Image
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
-from rembg_beam.transforms.models import sessions
+from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import decode as decoding
 from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
@@ -19,7 +19,7 @@ from rembg_beam.transforms.rembg_dofn import check_encoding
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    return sessions.open_session(SessionConfig("tiny")).session
+    return opening.open_session(SessionConfig("tiny")).session
 
 
 # decode

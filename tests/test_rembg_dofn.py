@@ -15,7 +15,7 @@ import rembg
 from apache_beam.testing.util import assert_that, equal_to
 
 from rembg_beam.transforms import Cutout, Encoding, RemBGDoFn, RemoveOptions, SessionConfig
-from rembg_beam.transforms.models import catalogue, providers, sessions
+from rembg_beam.transforms.models import catalogue, files, opening, providers, sessions
 
 # No onnxruntime can be imported after this line.
 WITHOUT_ONNXRUNTIME = """
@@ -54,7 +54,7 @@ def test_the_cutout_is_rembgs(
         encoding=Encoding(format="png"),
     )
     ((key, cutout),) = run([("key", data)], beam.ParDo(dofn))
-    session = sessions.open_session(SessionConfig("tiny")).session
+    session = opening.open_session(SessionConfig("tiny")).session
     (part,) = cutout.parts
     assert key == "key" and part.suffix == ""
     assert part.data == rembg.remove(data, session=session, post_process_mask=True)
@@ -66,7 +66,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
     def opener(config: SessionConfig) -> Any:
         time.sleep(0.05)
         opened[config] += 1
-        return sessions.open_session(config)
+        return opening.open_session(config)
 
     one = [SessionConfig("tiny"), SessionConfig("tiny", ["cpu"]), SessionConfig(model="tiny")]
     other = [SessionConfig("tiny", session_options={"intra_op_num_threads": 2})]
@@ -104,7 +104,7 @@ def test_a_session_nobody_uses_is_let_go_after_a_while(monkeypatch: pytest.Monke
 
 
 def test_a_session_that_fails_to_open_is_tried_again() -> None:
-    loaded = sessions.Loaded("session", None, 1.0)
+    loaded = opening.Loaded("session", None, 1.0)
     answers = iter([OSError("no"), loaded])
 
     def opener(config: SessionConfig) -> Any:
@@ -157,14 +157,14 @@ def test_session_options_reach_onnxruntime() -> None:
             "session.intra_op.allow_spinning": "0",
         },
     )
-    options = sessions.open_session(config).session.inner_session.get_session_options()
+    options = opening.open_session(config).session.inner_session.get_session_options()
     assert options.intra_op_num_threads == 2
     assert options.graph_optimization_level.name == "ORT_DISABLE_ALL"
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 def test_a_model_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(sessions.ModelFileError, match=r"u2net_custom.*/no/such\.onnx"):
+    with pytest.raises(files.ModelFileError, match=r"u2net_custom.*/no/such\.onnx"):
         RemBGDoFn(SessionConfig("u2net_custom", model_path="/no/such.onnx")).setup()
 
 

@@ -20,7 +20,7 @@ workers do.
 
 from .elements import Cutout, Failure, Outcome, Part, Source, Stored
 from .manifest import WriteManifest
-from .models.sessions import SessionConfig
+from .models.config import SessionConfig
 from .pictures.cutout import RemoveOptions
 from .pictures.encode import Encoding
 from .rembg_dofn import RemBGDoFn

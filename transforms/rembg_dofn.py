@@ -19,7 +19,8 @@ from .concurrency import ConcurrentDoFn
 from .elements import Cutout, Failure, Part, Stored
 from .failures import attempt
 from .models import catalogue, matting, sessions
-from .models.sessions import Loaded, SessionConfig
+from .models.config import SessionConfig
+from .models.opening import Loaded, open_session
 from .pictures.cutout import RemoveOptions, cut_out
 from .pictures.decode import decode
 from .pictures.encode import Encoding, encode
@@ -61,7 +62,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
         options: Optional[RemoveOptions] = None,
         encoding: Optional[Encoding] = None,
         threads: Optional[int] = None,
-        opener: sessions.Opener = sessions.open_session,
+        opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
         self.session = session

@@ -16,7 +16,8 @@ import apache_beam as beam
 from . import read, rembg_dofn, write
 from .elements import Source, as_source
 from .models import sessions
-from .models.sessions import SessionConfig
+from .models.config import SessionConfig
+from .models.opening import open_session
 from .outcomes import FailedOutcomes, count_outcome
 from .pictures.cutout import RemoveOptions
 from .pictures.encode import Encoding
@@ -54,7 +55,7 @@ class RemoveBackground(beam.PTransform):
     read_threads: int = read.THREADS
     remove_threads: Optional[int] = None
     write_threads: int = write.THREADS
-    opener: sessions.Opener = sessions.open_session
+    opener: sessions.Opener = open_session
 
     def __post_init__(self) -> None:
         super().__init__()

@@ -1,8 +1,13 @@
-"""From a model's name to a live session.
+"""From a model's name to a live session, in the order it happens.
 
-    catalogue   the models there are, and rembg's session class of each
+    catalogue   the models there are: files, checksums, licences, and rembg's session class of each
     providers   the execution providers: rembg's users' names, onnxruntime's, and what to install
-    sessions    a `SessionConfig` -> one rembg session per process
+    config      `SessionConfig`: a model, providers, options; checked, picklable
+    files       the model's files on this machine, whole and genuine
+    opening     a configuration -> a rembg session
+    proof       ... whose nodes are where they were asked to be
+    sessions    one of them per process and configuration
+    matting     the same for ViTMatte, which rembg keeps elsewhere
 
 Importing this needs no onnxruntime; opening a session does.
 """

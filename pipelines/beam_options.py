@@ -1,0 +1,100 @@
+"""Beam's own options: which there are, and a file's section for them as flags.
+
+Fails with `UsageError` for one that Beam doesn't know, naming the nearest.
+"""
+
+import argparse
+import difflib
+import json
+from typing import Any, List, Mapping, Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+
+class UsageError(ValueError):
+    """The command was used wrongly; the message says how."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options of Beam and of the runners it brings, none with a default."""
+    parser = argparse.ArgumentParser(
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        conflict_handler="resolve",
+    )
+    for options in sorted(set(_subclasses(PipelineOptions)), key=lambda found: found.__name__):
+        options._add_argparse_args(_WithoutDefaults(parser))
+    return parser
+
+
+class _WithoutDefaults:
+    """Adds arguments whose absence shows."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
+
+    def add_argument(self, *names: str, **more: Any) -> Any:
+        return self._parser.add_argument(*names, **{**more, "default": argparse.SUPPRESS})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+def _subclasses(of: Any) -> List[Any]:
+    found = [one for one in of.__subclasses__() if one.__module__.startswith("apache_beam.")]
+    return [*found, *(deeper for one in found for deeper in _subclasses(one))]
+
+
+def names() -> List[str]:
+    """All options, without their dashes."""
+    return [
+        option[2:]
+        for action in parser()._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    ]
+
+
+def checked(others: Sequence[str], own: Sequence[str]) -> List[str]:
+    """The flags, if Beam knows them all; `own` are the command's, to suggest."""
+    known = parser()
+    known.error = _usage_error  # type: ignore[method-assign, assignment]
+    unknown = known.parse_known_args(list(others))[1]
+    if not unknown:
+        return list(others)
+    flag = unknown[0].partition("=")[0]
+    if not flag.startswith("-"):
+        raise UsageError(f"{unknown[0]!r} belongs to no flag; inputs are given by --input")
+    every = [*own, *(f"--{name}" for name in names())]
+    near = difflib.get_close_matches("--" + flag.lstrip("-").replace("-", "_"), every, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "; --help lists the command's own"
+    raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
+
+
+def _usage_error(message: str) -> None:
+    raise UsageError(message)
+
+
+def _switched_off(name: str) -> List[str]:
+    """The flag that makes a switch of Beam's false, if its default is true."""
+    actions = parser()._actions
+    dest = next(action.dest for action in actions if f"--{name}" in action.option_strings)
+    off = [a for a in actions if a.dest == dest and isinstance(a, argparse._StoreFalseAction)]
+    return [off[0].option_strings[0]] if off else []
+
+
+def as_flags(options: Mapping[str, Any], *, given: Sequence[str]) -> List[str]:
+    """A file's options for Beam as flags, without those given on the command line."""
+    already = vars(parser().parse_known_args(list(given))[0])
+    flags = []
+    for name, value in options.items():
+        if name in already or value is None:
+            continue
+        if value is False:
+            flags += _switched_off(name)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            text = json.dumps(one) if isinstance(one, dict) else str(one)
+            flags.append(f"--{name}" if one is True else f"--{name}={text}")
+    return flags

@@ -1,0 +1,117 @@
+"""A flag's text, or a file's value -> the value of a setting's kind.
+
+Each function takes what argparse or YAML gives, and raises `ValueError` that says what it must be.
+"""
+
+import json
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+import yaml
+from PIL import ImageColor
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or value == "":
+        raise ValueError("must be a text")
+    return str(value)
+
+
+def _texts(value: Any) -> Tuple[str, ...]:
+    return tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
+
+
+def _providers(value: Any) -> Tuple[Any, ...]:
+    """Names, `NAME={JSON}`, or in a file `{NAME: {option: value}}`."""
+    found: List[Any] = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            found += [(name, _json(options)) for name, options in one.items()]
+            continue
+        name, equals, options = _text(one).partition("=")
+        found.append((name, _json(options)) if equals else name)
+    return tuple(found)
+
+
+def _pairs(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    pairs = [_text(one).partition("=") for one in (value if isinstance(value, list) else [value])]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("must be NAME=VALUE")
+    return {name: yaml.safe_load(text) for name, _, text in pairs}
+
+
+def _integer(value: Any) -> int:
+    try:
+        if isinstance(value, (bool, float)):
+            raise ValueError
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be an integer") from None
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _color(value: Any) -> Tuple[int, ...]:
+    parts = value if isinstance(value, list) else [value]
+    if len(parts) == 1 and isinstance(parts[0], str):
+        if "," not in parts[0]:
+            color = ImageColor.getcolor(parts[0], "RGBA")
+            return color if isinstance(color, tuple) else (color,)
+        parts = parts[0].split(",")
+    if len(parts) not in (3, 4):
+        raise ValueError("must be a colour's name, #rrggbb, or R G B [A]")
+    levels = tuple(_integer(part) for part in parts)
+    return levels if len(levels) == 4 else (*levels, 255)
+
+
+def _json(value: Any) -> Mapping[str, Any]:
+    loaded = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(loaded, dict):
+        raise ValueError("must be a JSON object")
+    return loaded
+
+
+def _limit(value: Any) -> str:
+    max_failures(_text(value), 1)
+    return str(value)
+
+
+KINDS: Dict[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "texts": _texts,
+    "providers": _providers,
+    "pairs": _pairs,
+    "integer": _integer,
+    "switch": _switch,
+    "color": _color,
+    "json": _json,
+    "limit": _limit,
+}
+
+
+def max_failures(limit: str, total: int) -> float:
+    """How many failures of `total` pictures a limit allows, a count or a share.
+
+    >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
+    (20.0, 50.0, 50.0)
+    """
+    try:
+        if limit.endswith("%"):
+            share = float(limit[:-1]) / 100
+        elif "." in limit:
+            share = float(limit)
+        else:
+            count = int(limit)
+            if count >= 0:
+                return float(count)
+            raise ValueError
+        if 0 <= share <= 1:
+            return share * total
+        raise ValueError
+    except ValueError:
+        raise ValueError("must be a count (20) or a share (5% or 0.05)") from None

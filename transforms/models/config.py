@@ -1,0 +1,141 @@
+"""What a session is made of: `SessionConfig`.
+
+Small, picklable, checked when it is made, and made without onnxruntime: it refuses, with
+`ValueError`, models, providers and session options that don't exist, naming the nearest that does.
+"""
+
+import difflib
+import json
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Mapping, Optional, Tuple
+
+from . import catalogue, providers
+from .catalogue import Model
+
+# Attributes of onnxruntime.SessionOptions that are numbers, switches or enumerations.
+SESSION_OPTIONS = (
+    "intra_op_num_threads",
+    "inter_op_num_threads",
+    "graph_optimization_level",
+    "execution_mode",
+    "enable_cpu_mem_arena",
+    "enable_mem_pattern",
+    "enable_mem_reuse",
+    "log_severity_level",
+    "log_verbosity_level",
+    "use_deterministic_compute",
+)
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """What a session is made of. Small, hashable, picklable, checked when it is made.
+
+    Attributes:
+      model: a name of `catalogue.MODELS`, in any case; a label behind a colon is ignored.
+      providers: one execution provider or several in order of preference, each a name in any case
+        (`"CUDA"`, `"CUDAExecutionProvider"`) or a pair of a name and its options. The CPU at the
+        end of a list is no permission to run there; `provider_fallback` is.
+      model_path: the file of a custom model, or one to use in place of rembg's; a path on each
+        worker, or a URI.
+      session_options: attributes of `onnxruntime.SessionOptions` (`intra_op_num_threads`) and its
+        config entries (names with a dot). On the CPU `intra_op_num_threads` is 1 unless told:
+        pictures run side by side instead.
+      model_dir: a folder or URI with model files, `DIR/MODEL/FILE` or `DIR/FILE`; None for rembg's
+        home.
+      offline: never download.
+      provider_fallback: "cpu" to run on the CPU when no provider asked for can be used; rows and
+        metrics then say so.
+      allow_remote: let a model upload every picture to a service that bills for it.
+    """
+
+    model: str
+    providers: Any = "CPU"
+    model_path: Optional[str] = None
+    session_options: Any = ()
+    model_dir: Optional[str] = None
+    offline: bool = False
+    provider_fallback: Optional[str] = None
+    allow_remote: bool = False
+
+    def __post_init__(self) -> None:
+        model = catalogue.find(self.model)
+        object.__setattr__(self, "model", model.name)
+        _check_model(model, self.model_path, self.allow_remote)
+        object.__setattr__(self, "providers", _normalized(self.providers))
+        options = dict(self.session_options)
+        _check_session_options(options)
+        object.__setattr__(self, "session_options", tuple(sorted(options.items())))
+        if self.provider_fallback not in (None, "cpu"):
+            raise ValueError(f"provider_fallback={self.provider_fallback!r} must be 'cpu' or None")
+
+    @property
+    def provider_names(self) -> Tuple[str, ...]:
+        """onnxruntime's names, in order of preference."""
+        return tuple(name for name, _ in self.providers)
+
+    def runs_on_cpu(self) -> bool:
+        return bool(self.provider_names[0] == providers.CPU.name)
+
+    def default_threads(self) -> int:
+        """How many pictures one process works on at once: its cores, or enough to feed a GPU."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return (cores or 1) if self.runs_on_cpu() else max(4, 2 * (cores or 1))
+
+    def matting(self, variant: Optional[str]) -> "SessionConfig":
+        """The configuration of the ViTMatte that refines this model's masks."""
+        name = f"vitmatte-{variant or 'small-distinctions-646'}"
+        return replace(self, model=name, model_path=None)
+
+
+def _normalized(given: Any) -> Tuple[Tuple[str, Tuple[Tuple[str, Any], ...]], ...]:
+    """Providers as pairs of onnxruntime's name and sorted options."""
+    entries = [given] if isinstance(given, str) or _is_pair(given) else list(given)
+    if not entries:
+        raise ValueError("providers is empty; name at least one, such as 'CPU'")
+    pairs = [entry if _is_pair(entry) else (entry, {}) for entry in entries]
+    for name, _ in pairs:
+        if not isinstance(name, str):
+            raise ValueError(f"providers holds {name!r}; each is a name or a (name, options) pair")
+    found = [(providers.find(name).name, tuple(sorted(dict(own).items()))) for name, own in pairs]
+    names = [name for name, _ in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"providers names one twice: {', '.join(names)}")
+    return tuple(found)
+
+
+def _is_pair(given: Any) -> bool:
+    return (
+        isinstance(given, (tuple, list))
+        and len(given) == 2
+        and isinstance(given[0], str)
+        and not isinstance(given[1], str)
+    )
+
+
+def _check_model(model: Model, model_path: Optional[str], allow_remote: bool) -> None:
+    if model.is_custom and not model_path:
+        raise ValueError(f"model {model.name!r} needs a model_path, the ONNX file to run")
+    if model_path and len(model.files) > 1:
+        raise ValueError(f"model {model.name!r} has several files: give their folder as model_dir")
+    if model.is_remote and not allow_remote:
+        raise ValueError(
+            f"model {model.name!r} uploads every picture to a service that bills for it; say "
+            "allow_remote=True (--allow_remote) if that is what you want"
+        )
+
+
+def _check_session_options(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if "." not in name and name not in SESSION_OPTIONS:
+            near = difflib.get_close_matches(name, SESSION_OPTIONS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ValueError(
+                f"unknown session option {name!r}{hint} They are {', '.join(SESSION_OPTIONS)}, and "
+                "onnxruntime's config entries, whose names have a dot"
+            )
+        if not isinstance(value, (str, int, float)):
+            raise ValueError(
+                f"session option {name}={json.dumps(value)} must be a number, string or switch"
+            )
