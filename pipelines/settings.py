@@ -127,6 +127,11 @@ class Settings:
     lossless: Optional[bool] = _setting(
         "webp without loss, the default, or with --no_lossless at a quality", kind="switch"
     )
+    png_compression: Optional[int] = _setting(
+        "0 to 9: smaller files by Pillow's encoder, which takes many times longer; default: a fast "
+        "encoder",
+        kind="integer",
+    )
     read_threads: int = _setting(
         f"files read at once in a process, default {read.THREADS}; raise it for slow storage, each "
         "holds one compressed picture",
@@ -174,7 +179,12 @@ class Settings:
 
     def encoding(self) -> Encoding:
         """Raises `ValueError` as `Encoding` does."""
-        return Encoding(format=self.format, quality=self.quality, lossless=self.lossless)
+        return Encoding(
+            format=self.format,
+            quality=self.quality,
+            lossless=self.lossless,
+            png_compression=self.png_compression,
+        )
 
     def remove_background(self) -> RemoveBackground:
         """The composite of these settings; raises `ValueError` for those that make no sense."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import ClassVar, List
 
@@ -51,6 +52,29 @@ def test_the_last_writer_tidies_up(tmp_path: Path) -> None:
     assert (tmp_path / TEMPORARY).exists()
     files.end(str(tmp_path))
     assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_many_writers_begin_and_end_at_once(tmp_path: Path) -> None:
+    errors: List[BaseException] = []
+
+    def work(name: int) -> None:
+        try:
+            for number in range(60):
+                files.begin(str(tmp_path))
+                files.write(str(tmp_path), f"{name}/{number}.png", b"abc", "image/png")
+                files.end(str(tmp_path))
+                files.sweep(str(tmp_path))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(list(tmp_path.rglob("*.png"))) == 8 * 60
+    assert TEMPORARY not in os.listdir(tmp_path)
 
 
 WRITER = """

@@ -1,16 +1,21 @@
 """One picture: decoding, rembg's options, encoding."""
 
 import io
+import struct
+import zlib
 from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
 import rembg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import decode as decoding
+from rembg_beam.transforms.pictures import png
 from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
@@ -191,6 +196,56 @@ def test_cutouts_keep_their_pixels(
         assert (image.tobytes() == cutout.tobytes()) == same
 
 
+MODES = st.sampled_from(["L", "LA", "RGB", "RGBA"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(MODES, st.integers(1, 40), st.integers(1, 40), st.binary(max_size=40), st.integers(0, 5))
+def test_the_fast_png_holds_the_pixels_of_pillows(
+    mode: str, width: int, height: int, seed: bytes, flat: int
+) -> None:
+    random = np.random.default_rng(list(seed) or [0])
+    channels = len(mode)
+    pixels = random.integers(0, 256, (height, width, channels), np.uint8)
+    pixels[:flat] = pixels[0, 0]
+    image = Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels, mode)
+    data = encode(image, Encoding())
+    with Image.open(io.BytesIO(data)) as ours:
+        assert (ours.format, ours.mode, ours.size) == ("PNG", image.mode, image.size)
+        ours.load()
+        assert ours.tobytes() == image.tobytes()
+
+
+def test_the_fast_png_is_a_png_by_its_own_checksums(picture: Callable[..., Image.Image]) -> None:
+    data = encode(picture(mode="RGBA", width=300, height=200), Encoding())
+    kinds, at, compressed = [], 8, b""
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        (checksum,) = struct.unpack(">I", data[at + 8 + size : at + 12 + size])
+        assert checksum == zlib.crc32(kind + body)
+        kinds.append(kind)
+        compressed += body if kind == b"IDAT" else b""
+        at += size + 12
+    assert kinds == [b"IHDR", b"IDAT", b"IEND"]
+    assert len(zlib.decompress(compressed)) == 200 * (300 * 4 + 1)
+
+
+def test_png_compression_makes_smaller_files(picture: Callable[..., Image.Image]) -> None:
+    image = picture(mode="RGBA", width=300, height=200)
+    small, stored = (encode(image, Encoding(png_compression=level)) for level in (9, 0))
+    assert len(small) < len(encode(image, Encoding())) < len(stored)
+
+
+def test_without_isal_pillow_encodes(
+    picture: Callable[..., Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(png, "isal_zlib", None)
+    image = picture(mode="RGBA")
+    with Image.open(io.BytesIO(encode(image, Encoding()))) as ours:
+        assert ours.tobytes() == image.tobytes()
+
+
 def test_jpeg_holds_what_is_opaque(picture: Callable[..., Image.Image]) -> None:
     for mode in ("L", "RGBA"):
         with Image.open(io.BytesIO(encode(picture(mode=mode), Encoding(format="jpeg")))) as image:
@@ -212,6 +267,8 @@ def test_a_picture_too_large_for_the_format_says_so() -> None:
         ({"format": "webp", "lossless": True, "quality": 80}, "lossless"),
         ({"format": "jpeg", "lossless": True}, "WebP's"),
         ({"format": "jpeg", "quality": 100}, "0 to 95"),
+        ({"format": "webp", "png_compression": 1}, "PNG's"),
+        ({"png_compression": 10}, "0 to 9"),
     ],
 )
 def test_encodings_that_make_no_sense_are_refused(encoding: Any, message: str) -> None:

@@ -3,4 +3,5 @@
 decode   bytes -> an upright Pillow image, or an error that says what the bytes are
 cutout   image, session and options -> rembg's own result
 encode   result -> the bytes of a PNG, WebP or JPEG
+    png      ... PNG at the speed of the model
 """

@@ -205,8 +205,10 @@ def _make_private(room: str) -> _Private:
             if os.path.exists(path + ".lock"):
                 return _Private(path, lock)
             os.rmdir(path)
-        except (filelock.Timeout, FileNotFoundError):
-            pass  # the sweep of another process came between; another name, then
+        except (filelock.Timeout, FileNotFoundError, FileExistsError):
+            # A sweep came between; another name, then. Unless a file stands in the way.
+            if os.path.lexists(room) and not os.path.isdir(room):
+                raise
         lock.release()
 
 
