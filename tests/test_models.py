@@ -18,12 +18,15 @@ import onnxruntime
 import pytest
 import rembg
 import standins
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
 from rembg_beam.transforms.models import catalogue, files, opening, proof, providers
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
+from rembg_beam.transforms.models.normalize import normalize
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
@@ -145,6 +148,35 @@ def test_remote_models_are_refused_unless_the_user_says_so() -> None:
         with pytest.raises(ValueError, match=r"uploads every picture .*--allow_remote"):
             SessionConfig(name)
         assert SessionConfig(name, allow_remote=True).model == name
+
+
+class _Named:
+    """As much of a session as `BaseSession.normalize` looks at."""
+
+    class inner_session:
+        @staticmethod
+        def get_inputs() -> Any:
+            return [collections.namedtuple("Input", "name")("x")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 255),
+    st.sampled_from(["RGB", "L", "RGBA", "CMYK", "P"]),
+    st.sampled_from([((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), ((0.5,) * 3, (1.0,) * 3)]),
+    st.integers(0, 2**32 - 1),
+)
+def test_tensors_are_bit_equal_to_rembgs(brightest: int, mode: str, norm: Any, seed: int) -> None:
+    from rembg.sessions.base import BaseSession
+
+    pixels = np.random.default_rng(seed).integers(0, brightest + 1, (13, 17, 3), np.uint8)
+    image = Image.fromarray(pixels).convert(mode)
+    session: Any = _Named
+    mean, std = norm
+    theirs = BaseSession.normalize(session, image, mean, std, (32, 24))["x"]
+    ours = normalize(image, mean, std, (32, 24))
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+    assert ours.tobytes() == theirs.tobytes()
 
 
 # SAM and clothes

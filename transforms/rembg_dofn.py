@@ -24,6 +24,7 @@ from .models.opening import Loaded, open_session
 from .pictures.cutout import RemoveOptions, cut_out
 from .pictures.decode import decode
 from .pictures.encode import Encoding, encode
+from .pictures.modes import rgb_profile
 
 STEP = "remove"
 FAILURES = "failures"
@@ -123,7 +124,11 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
             results = cut_out(
                 image, loaded.session, self.options, extras, mask_names=self._model.masks
             )
-        parts = [Part(suffix, encode(result, self.encoding)) for suffix, result in results.items()]
+        profile = rgb_profile(image)
+        parts = [
+            Part(suffix, encode(result, self.encoding, None if result.mode == "L" else profile))
+            for suffix, result in results.items()
+        ]
         return Cutout(parts, width, height, self._model.name, loaded.provider or REMOTE)
 
 

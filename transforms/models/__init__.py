@@ -6,6 +6,7 @@
     files       the model's files on this machine, whole and genuine
     opening     a configuration -> a rembg session
     proof       ... whose nodes are where they were asked to be
+    normalize   ... given its tensors bit for bit as rembg makes them, faster
     sessions    one of them per process and configuration
     matting     the same for ViTMatte, which rembg keeps elsewhere
 

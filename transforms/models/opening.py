@@ -15,6 +15,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import catalogue, files, proof, providers
 from .config import SessionConfig
+from .normalize import normalize
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
@@ -128,6 +129,8 @@ def _rembg_session(config: SessionConfig, paths: Tuple[str, ...]) -> Any:
 
 
 def _told_its_files(base: Any, paths: Tuple[str, ...]) -> Any:
+    from rembg.sessions.base import BaseSession
+
     name = f"rembg_beam:{base.name()}:{paths[0]}"
     members: Dict[str, Any] = {
         "name": classmethod(lambda cls, *args, **kwargs: name),
@@ -138,9 +141,17 @@ def _told_its_files(base: Any, paths: Tuple[str, ...]) -> Any:
         # providers that have options.
         "_warn_on_provider_fallback": lambda self, requested: None,
     }
+    if base.normalize is BaseSession.normalize:
+        members["normalize"] = _normalize
     if len(paths) > 1:
         members["__init__"] = _make_encoder_and_decoder
     return type(base.__name__, (base,), members)
+
+
+def _normalize(
+    self: Any, img: Any, mean: Any, std: Any, size: Any, *args: Any, **kwargs: Any
+) -> Dict[str, Any]:
+    return {self.inner_session.get_inputs()[0].name: normalize(img, mean, std, size)}
 
 
 def _make_encoder_and_decoder(

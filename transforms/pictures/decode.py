@@ -1,9 +1,9 @@
 """Encoded bytes -> an upright Pillow image.
 
-In: the bytes of a file. Out: the first frame, fully read, turned as its EXIF orientation says, in
-the mode it was stored in. Fails with a `DecodeError` whose class says what the bytes are:
-`EmptyFile`, `NotAPicture`, `TruncatedPicture` or, for anything else a decoder stumbles over,
-`BrokenPicture`.
+In: the bytes of a file. Out: the first frame, fully read, turned as its EXIF orientation says
+(one that can't be read is ignored), in a mode that rembg takes (`modes`). Fails with a
+`DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TruncatedPicture`
+or, for anything else a decoder stumbles over, `BrokenPicture`.
 """
 
 import functools
@@ -13,6 +13,8 @@ import zlib
 from typing import Tuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .modes import as_rembg_takes_it
 
 # Raster formats of picture data sets. Others stay closed: EPS, say, starts another program.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000")
@@ -58,10 +60,20 @@ def decode(data: bytes) -> Image.Image:
     size = f"{image.format} of {image.width}x{image.height} in {len(data)} bytes"
     try:
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
     except _DECODER_ERRORS as error:
         raise _explained(error, size) from error
-    return image
+    return as_rembg_takes_it(_upright(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+    except _DECODER_ERRORS:
+        # rembg would stumble over it again.
+        without = image.copy()
+        without.info = {key: value for key, value in image.info.items() if key != "exif"}
+        return without
 
 
 @functools.cache

@@ -32,7 +32,7 @@ class Encoding:
       lossless: WebP only; True unless told or given a quality. Keeps every pixel exactly, under
         transparency too.
       png_compression: PNG only; None for the fast encoder of `png`, 0 to 9 for Pillow's at that
-        zlib level: 9 makes files about an eighth smaller and takes many times longer.
+        zlib level: 9 makes files 10 to 25 % smaller and takes many times longer.
     """
 
     format: str = "png"
@@ -83,8 +83,8 @@ class Encoding:
             raise ValueError(f"quality={quality!r} must be an integer from 0 to {top}")
 
 
-def encode(image: Image.Image, encoding: Encoding) -> bytes:
-    """The bytes of one picture file.
+def encode(image: Image.Image, encoding: Encoding, icc_profile: Optional[bytes] = None) -> bytes:
+    """The bytes of one picture file, with the ICC profile of its colours if there is one.
 
     >>> encode(Image.new("RGBA", (1, 1)), Encoding())[:4]
     b'\\x89PNG'
@@ -94,10 +94,10 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
             raise EncodeError("jpeg has no transparency, and the picture has transparent pixels")
         image = image.convert("RGB")
     if encoding.format == "png" and encoding.png_compression is None and can_encode(image):
-        return encode_png(image)
+        return encode_png(image, icc_profile)
     buffer = io.BytesIO()
     try:
-        image.save(buffer, **encoding.arguments())
+        image.save(buffer, icc_profile=icc_profile, **encoding.arguments())
     except (OSError, ValueError) as error:
         raise EncodeError(
             f"{image.width}x{image.height} can't be written as {encoding.format} ({error}); "

@@ -4,11 +4,12 @@ In: an image of 8 bits a channel. Out: the bytes of a PNG with the same pixels. 
 filters on each row and compresses with zlib, which takes longer than everything else done to a
 picture; here every row is filtered with Up (its difference to the row above, PNG specification,
 section 9.2) by one NumPy subtraction and compressed by ISA-L (package `isal`), several times faster
-for files about an eighth larger.
+for files 10 to 25 % larger on photos tried.
 """
 
 import struct
-from typing import Any, List
+import zlib
+from typing import Any, List, Optional
 
 import numpy as np
 from PIL import Image
@@ -35,7 +36,7 @@ def can_encode(image: Image.Image) -> bool:
     return isal_zlib is not None and image.mode in COLOR_TYPES
 
 
-def encode_png(image: Image.Image) -> bytes:
+def encode_png(image: Image.Image, icc_profile: Optional[bytes] = None) -> bytes:
     """The PNG of an image whose mode is in `COLOR_TYPES`, at least one pixel in size.
 
     >>> encode_png(Image.new("L", (3, 2)))[:4]
@@ -48,7 +49,14 @@ def encode_png(image: Image.Image) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", image.width, image.height, 8, COLOR_TYPES[image.mode], 0, 0, 0)
     data = isal_zlib.compress(filtered, LEVEL)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *_data(data), _chunk(b"IEND", b"")])
+    chunks = [_chunk(b"IHDR", header), *_profile(icc_profile), *_data(data), _chunk(b"IEND", b"")]
+    return b"".join([_SIGNATURE, *chunks])
+
+
+def _profile(icc_profile: Optional[bytes]) -> List[bytes]:
+    if not icc_profile:
+        return []
+    return [_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile))]
 
 
 def _data(compressed: bytes) -> List[bytes]:

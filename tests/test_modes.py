@@ -1,0 +1,175 @@
+"""Pictures of every kind: rembg's own result, and ours where rembg is wrong or dies."""
+
+import io
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pytest
+import rembg
+from PIL import Image, ImageCms
+
+from rembg_beam.transforms import RemBGDoFn, RemoveOptions, SessionConfig
+from rembg_beam.transforms.elements import Cutout
+from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.pictures.cutout import cut_out
+from rembg_beam.transforms.pictures.decode import decode
+from rembg_beam.transforms.pictures.modes import as_rembg_takes_it
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "none": {},
+    "only_mask": {"only_mask": True},
+    "putalpha": {"putalpha": True},
+    "bgcolor": {"bgcolor": (9, 8, 7, 255)},
+    "decontaminate": {"decontaminate": True},
+    "post_process_mask": {"post_process_mask": True},
+    "alpha_matting": {"alpha_matting": True, "alpha_matting_erode_size": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def session() -> Any:
+    return opening.open_session(SessionConfig("tiny")).session
+
+
+def saved(image: Image.Image, format: str, **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "1", "CMYK", "P"])
+@pytest.mark.parametrize("size", [(48, 32), (1, 1), (1, 400), (33, 7)])
+def test_the_pixels_are_rembgs_where_rembg_has_any(
+    session: Any, picture: Any, mode: str, options: Dict[str, Any], size: Any
+) -> None:
+    image = picture(width=size[0], height=size[1], mode=mode)
+    data = saved(image, "TIFF" if mode in ("CMYK", "LA") else "PNG")
+    with Image.open(io.BytesIO(data)) as stored:
+        try:
+            theirs = rembg.remove(stored, session=session, **options)
+        except (ValueError, ZeroDivisionError, AssertionError):
+            # pymatting refuses a single pixel, a mask without any background, and two channels.
+            assert size == (1, 1) or "alpha_matting" in options
+            return
+    ours = cut_out(decode(data), session, RemoveOptions(**options))[""]
+    if mode == "P" and ("putalpha" in options or "alpha_matting" in options):
+        # rembg takes the palette's indices for levels, and gives a PA that no PNG holds.
+        assert (ours.mode, ours.size) == ("RGBA", size)
+        return
+    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
+    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+def transparent_palette(picture: Any) -> bytes:
+    return saved(picture(mode="P"), "PNG", transparency=3)
+
+
+ODD: Dict[str, Callable[[Any], bytes]] = {
+    "I;16": lambda picture: saved(_sixteen(picture), "PNG"),
+    "I;16 TIFF": lambda picture: saved(_sixteen(picture), "TIFF"),
+    "I": lambda picture: saved(picture(mode="L").convert("I"), "TIFF"),
+    "F": lambda picture: saved(picture(mode="L").convert("F"), "TIFF"),
+    "LAB": lambda picture: saved(_lab(picture), "TIFF"),
+    "P": lambda picture: saved(picture(mode="P"), "GIF"),
+    "P, transparent": transparent_palette,
+    "animation": lambda picture: saved(
+        picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=50)]
+    ),
+}
+
+
+def _sixteen(picture: Any) -> Image.Image:
+    grey = np.asarray(picture(mode="L"), np.uint16)
+    return Image.fromarray(grey * 257)
+
+
+def _lab(picture: Any) -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    converted = ImageCms.applyTransform(picture(), transform)
+    assert converted is not None
+    return converted
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_pictures_work_with_every_option(
+    picture: Any, kind: str, options: Dict[str, Any]
+) -> None:
+    dofn = RemBGDoFn(SessionConfig("tiny"), options=RemoveOptions(**options))
+    dofn.setup()
+    cutout = dofn.work(("key", ODD[kind](picture)))
+    assert isinstance(cutout, Cutout), cutout
+    with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
+        assert image.size == (48, 32)
+        assert image.mode == "L" if "only_mask" in options else image.mode in ("RGBA", "LA")
+    dofn.teardown()
+
+
+def test_sixteen_bits_are_scaled_not_clipped(picture: Any) -> None:
+    grey = np.asarray(picture(mode="L"))
+    assert np.array_equal(np.asarray(decode(ODD["I;16"](picture))), grey)
+    assert np.array_equal(np.asarray(decode(ODD["I;16 TIFF"](picture))), grey)
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "levels"),
+    [
+        ("I", [0, 65535, -5], [0, 255, 0]),
+        ("I", [0, 1 << 20, 1 << 19], [0, 255, 128]),
+        ("F", [0.0, 1.0, 0.5], [0, 255, 128]),
+        ("F", [0.0, 200.0, float("nan")], [0, 255, 0]),
+    ],
+)
+def test_deep_pictures_are_scaled(mode: str, values: Any, levels: Any) -> None:
+    image = Image.new(mode, (3, 1))
+    image.putdata([0 if value != value else value for value in values])
+    if values[2] != values[2]:
+        image.putpixel((2, 0), float("nan"))
+    assert list(np.asarray(as_rembg_takes_it(image))[0]) == levels
+
+
+def test_lab_looks_as_it_did(picture: Any) -> None:
+    difference = np.asarray(decode(ODD["LAB"](picture)), int) - np.asarray(picture(), int)
+    assert np.abs(difference).mean() < 4
+
+
+def test_the_first_frame_of_an_animation_counts(picture: Any) -> None:
+    image = decode(ODD["animation"](picture))
+    with Image.open(io.BytesIO(ODD["P"](picture))) as first:
+        assert np.array_equal(np.asarray(image), np.asarray(first.convert(image.mode)))
+
+
+def test_a_corrupt_exif_block_is_ignored(picture: Any) -> None:
+    exif = Image.Exif()
+    exif[0x112] = 1
+    exif[0x11A] = 72.0
+    good = saved(picture(), "JPEG", exif=exif)
+    start = good.index(b"Exif\x00\x00")
+    broken = good[: start + 6] + b"II*\x00\xff\xff\xff\x7f" + good[start + 14 :]
+    for data in (broken, good.replace(b"MM\x00*", b"MM\x00\xff")):
+        assert decode(data).size == (48, 32)
+        dofn = RemBGDoFn(SessionConfig("tiny"))
+        dofn.setup()
+        assert isinstance(dofn.work(("key", data)), Cutout)
+        dofn.teardown()
+
+
+@pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
+def test_the_icc_profile_of_an_rgb_picture_is_kept(picture: Any, encoding: str) -> None:
+    from rembg_beam.transforms import Encoding
+
+    options = RemoveOptions(bgcolor=(1, 2, 3, 255))
+    dofn = RemBGDoFn(SessionConfig("tiny"), options=options, encoding=Encoding(format=encoding))
+    dofn.setup()
+    for mode, kept in (("RGB", SRGB), ("CMYK", None)):
+        data = saved(picture(mode=mode), "JPEG", icc_profile=SRGB if kept else b"\0" * 200)
+        cutout = dofn.work(("key", data))
+        assert isinstance(cutout, Cutout), cutout
+        with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
+            image.load()
+            assert image.info.get("icc_profile") == kept
+    dofn.teardown()
