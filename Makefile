@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 
 OPENVINO := .venv-openvino
 
-.PHONY: help demo test test-openvino clean
+.PHONY: help demo test test-openvino bench clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
+	@echo "make bench  speed against onnxruntime alone and a plain DoFn; takes half an hour"
 	@echo "make clean  remove what these two made"
 
 demo: $(VENV)/run
@@ -42,6 +43,9 @@ $(OPENVINO)/dev: pyproject.toml setup.py
 	$(PYTHON) -m venv $(OPENVINO)
 	$(OPENVINO)/bin/python -m pip install --quiet --editable '.[openvino,dev]'
 	touch $@
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/bench.py
 
 clean:
 	rm -rf $(VENV) $(OPENVINO) cutouts build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,9 @@
 
 import io
 import struct
+import subprocess
+import sys
+import textwrap
 import zlib
 from typing import Any, Callable, Dict
 
@@ -123,6 +126,39 @@ def test_a_picture_may_have_arguments_of_its_own(
     assert mask.mode == "L"
     with pytest.raises(ValueError, match="makes no sense"):
         cut_out(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
+
+
+WORKQUEUE = """
+    import os, sys, threading
+    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
+    from PIL import Image
+    import numba, numpy as np
+    from rembg_beam.transforms.pictures import cutout, foreground
+
+    class Session:
+        def predict(self, image, **arguments):
+            return [image.convert("L")]
+
+    if sys.argv[1] == "unguarded":
+        foreground.guard = lambda: None
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    options = cutout.RemoveOptions(decontaminate=True)
+    work = lambda: [cutout.cut_out(image.copy(), Session(), options) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert numba.threading_layer() == "workqueue"
+    print("done")
+"""
+
+
+def test_pymatting_under_threads_and_numbas_workqueue_does_not_abort() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(WORKQUEUE)]
+    guarded = subprocess.run([*command, "guarded"], capture_output=True, text=True)
+    assert guarded.stdout == "done\n", guarded.stderr
+    unguarded = subprocess.run([*command, "unguarded"], capture_output=True, text=True)
+    assert "terminating" in unguarded.stderr, "then the guard is not needed any more"
 
 
 def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:

@@ -1,9 +1,12 @@
 """One picture at a time, as pure functions: no Beam, no storage, no session of their own.
 
-decode   bytes -> an upright Pillow image, or an error that says what the bytes are
-modes    ... in a mode that every option of rembg takes
-cutout   image, session and options -> rembg's own result
-prompts  the arguments of particular models, checked
-encode   result -> the bytes of a PNG, WebP or JPEG
-png      ... PNG at the speed of the model
+    decode      bytes -> an upright Pillow image, or an error that says what the bytes are
+    modes       ... in a mode that every option of rembg takes
+    cutout      image, session and options -> rembg's own result
+    prompts     the arguments of particular models, checked
+    foreground  pymatting under threads
+    encode      result -> the bytes of a PNG, WebP or JPEG
+    png         ... PNG at the speed of the model
+
+What can fail raises a class of its own or `ValueError`, which a step makes a row of.
 """

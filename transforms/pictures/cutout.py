@@ -7,15 +7,13 @@ arguments under rembg's names and refuses, with `ValueError`, combinations of wh
 silently drop a part. `cut_out` raises what rembg raises.
 """
 
-import contextlib
 import json
-import threading
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ContextManager, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from PIL import Image
 
-from . import prompts
+from . import foreground, prompts
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -36,10 +34,6 @@ _SWITCHES = (
 )
 
 _NOT_EXTRAS = {"data", "session", "force_return_bytes", "model_path", "providers", "sess_opts"}
-
-# pymatting runs on numba's threads; under numba's `workqueue` layer two threads in it abort the
-# process, and only a first run settles which layer there is.
-_matting_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,12 +204,9 @@ class _Predicted:
 def _remove(image: Image.Image, session: Any, options: RemoveOptions) -> Image.Image:
     import rembg
 
-    with _one_at_a_time(options):
-        return rembg.remove(image, session=session, **options.arguments())
-
-
-def _one_at_a_time(options: RemoveOptions) -> ContextManager[Any]:
-    return _matting_lock if options.uses_pymatting() else contextlib.nullcontext()
+    if options.uses_pymatting():
+        foreground.guard()
+    return rembg.remove(image, session=session, **options.arguments())
 
 
 def _option_names() -> Set[str]:

@@ -1,0 +1,46 @@
+"""pymatting under threads.
+
+`decontaminate`, `alpha_matting` and `vitmatte` reach pymatting, whose loops numba runs in parallel.
+Under numba's `workqueue` layer, which is what remains where neither OpenMP nor TBB is found, two
+threads in such a loop abort the process. `guard` makes rembg call pymatting one thread at a time
+unless numba's layer is one that takes more; which layer there is shows after a first call.
+"""
+
+import contextlib
+import functools
+import threading
+from typing import Any, Callable, ContextManager
+
+_GUARDED = ("estimate_alpha_cf", "estimate_foreground_ml")
+_SAFE_LAYERS = ("omp", "tbb")
+
+_lock = threading.Lock()
+
+
+def guard() -> None:
+    """Puts the guard around what `rembg.bg` calls of pymatting, once."""
+    import rembg.bg
+
+    for name in _GUARDED:
+        function = getattr(rembg.bg, name)
+        if not hasattr(function, "__wrapped__"):
+            setattr(rembg.bg, name, _guarded(function))
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*arguments: Any, **more: Any) -> Any:
+        with _turn():
+            return function(*arguments, **more)
+
+    return call
+
+
+def _turn() -> ContextManager[Any]:
+    import numba
+
+    try:
+        safe = numba.threading_layer() in _SAFE_LAYERS
+    except ValueError:  # nothing has run in parallel yet
+        safe = False
+    return contextlib.nullcontext() if safe else _lock
