@@ -1,12 +1,14 @@
 """The command `rembg-beam`: settings -> graph -> run.
 
-settings      flags and a YAML file -> checked `Settings`, and where each value comes from
-values        a flag's text -> the value of a setting's kind
-beam_options  Beam's own options, from both
-graph         settings -> the pipeline's transforms
-progress      what a person sees while it runs
-logs          which words go to which stream
-models        the command that lists models and fetches their files
-providers     the command that tells which execution providers work
-run           the command itself: exit status, summary, Ctrl-C
+    settings      flags and a YAML file -> checked `Settings`, and where each value comes from
+    values        a flag's text -> the value of a setting's kind
+    beam_options  Beam's own options, from both
+    graph         settings -> the pipeline's transforms
+    progress      what a person sees while it runs
+    logs          which words go to which stream
+    models        the command that lists models and fetches their files
+    providers     the command that tells which execution providers work
+    run           the command itself: exit status, summary, Ctrl-C
+
+It uses `rembg_beam.transforms`, which knows nothing of it.
 """

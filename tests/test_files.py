@@ -77,6 +77,39 @@ def test_many_writers_begin_and_end_at_once(tmp_path: Path) -> None:
     assert TEMPORARY not in os.listdir(tmp_path)
 
 
+ABANDON = """
+    import os, sys, threading, time
+    from rembg_beam.transforms.storage import files
+
+    def work(name):
+        try:
+            for number in range(10**6):
+                files.write(sys.argv[1], f"{name}-{number}.png", b"abc" * 1000, "image/png")
+        except OSError:
+            pass
+
+    files.begin(sys.argv[1])
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in range(4)]
+    [thread.start() for thread in threads]
+    time.sleep(0.3)
+    files.abandon()
+    time.sleep(0.3)
+    print(len(os.listdir(sys.argv[1])), flush=True)
+    time.sleep(0.3)
+    print(len(os.listdir(sys.argv[1])), flush=True)
+    os._exit(0)
+"""
+
+
+def test_nothing_is_written_after_abandon(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(ABANDON), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before == after > 0
+    assert TEMPORARY not in os.listdir(tmp_path)
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {3000}
+
+
 WRITER = """
     import os, signal, sys
     from rembg_beam.transforms.storage import files

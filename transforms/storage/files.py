@@ -44,6 +44,7 @@ class _Private:
 
 _private: Dict[str, _Private] = {}
 _private_lock = threading.Lock()
+_abandoned = False
 
 
 def read(uri: str) -> bytes:
@@ -118,7 +119,9 @@ def abandon() -> None:
 
     A `write` still going on in another thread fails, leaving nothing behind.
     """
+    global _abandoned
     with _private_lock:
+        _abandoned = True
         for private in _private.values():
             _remove(private)
 
@@ -188,6 +191,8 @@ def _root(folder: str) -> str:
 def _private_folder(folder: str, users: int = 0) -> str:
     root = _root(folder)
     with _private_lock:
+        if _abandoned:
+            raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
         if root not in _private:
             _private[root] = _make_private(os.path.join(root, naming.TEMPORARY))
         _private[root].users += users
