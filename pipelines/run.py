@@ -24,7 +24,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from ..transforms import metrics, summary, uris
+from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
@@ -111,6 +111,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     except OSError as error:
         raise UsageError(f"--output {output!r} can't be written to: {error}") from error
     metrics.tally.clear()
+    memory.forget()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
     running = _Running(runner, options, parsed.settings, run)

@@ -16,7 +16,7 @@ import yaml
 
 from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
 from ..transforms.models import catalogue
-from ..transforms.pictures.cutout import VITMATTE_MODELS
+from ..transforms.pictures.cutout import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from . import beam_options, values
 from .beam_options import UsageError
@@ -28,8 +28,8 @@ def _setting(help: str, default: Any = None, **more: Any) -> Any:
     """A field with what the command line needs to know of it.
 
     `kind` says what a value is: "text", "texts", "providers" and "pairs" (flags that repeat),
-    "integer", "switch", "color", "json" or "limit". `choices` are the allowed texts, `metavar`
-    stands for the value.
+    "integer", "number", "bytes", "switch", "color", "json" or "limit". `choices` are the allowed
+    texts, `metavar` stands for the value.
     """
     return field(default=default, metadata={"kind": "text", "help": help, **more})
 
@@ -86,6 +86,16 @@ class Settings:
         kind="pairs",
         metavar="NAME=VALUE",
     )
+    max_batch_size: Optional[int] = _setting(
+        "pictures the model runs for at once; default 1 on the CPU, which gains nothing by more, "
+        "16 on a GPU, 4 there for large models; more takes the GPU's memory",
+        kind="integer",
+    )
+    max_batch_wait_msecs: float = _setting(
+        "milliseconds that a batch which is not full waits for more pictures; default 5",
+        5.0,
+        kind="number",
+    )
     only_mask: bool = _setting("write the mask in place of the cutout", False, kind="switch")
     post_process_mask: bool = _setting("open, blur and binarise the mask", False, kind="switch")
     putalpha: bool = _setting("keep the picture's colours under transparency", False, kind="switch")
@@ -104,6 +114,12 @@ class Settings:
     alpha_matting_erode_size: int = _setting(
         "pixels by which both are shrunk; default 10", 10, kind="integer"
     )
+    alpha_matting_max_pixels: int = _setting(
+        "above so many pixels --decontaminate takes its place; default 2000000; each megapixel "
+        "more takes minutes and a gigabyte",
+        2_000_000,
+        kind="integer",
+    )
     decontaminate: bool = _setting(
         "take the old background's colour out of soft edges", False, kind="switch"
     )
@@ -111,6 +127,16 @@ class Settings:
         "soft edges by the ViTMatte model, which rembg downloads", False, kind="switch"
     )
     vitmatte_model: Optional[str] = _setting("which ViTMatte", choices=VITMATTE_MODELS)
+    empty_mask: str = _setting(
+        "what becomes of a picture in which the model found nothing; default write",
+        "write",
+        choices=EMPTY_MASK_CHOICES,
+    )
+    empty_mask_peak: float = _setting(
+        "it found nothing where its map, 0 to 1, has no higher peak; default 0.1",
+        0.1,
+        kind="number",
+    )
     stack_masks: bool = _setting(
         "u2net_cloth_seg: rembg's one tall picture in place of three", False, kind="switch"
     )
@@ -139,9 +165,14 @@ class Settings:
         kind="integer",
     )
     remove_threads: Optional[int] = _setting(
-        "pictures in work at once in a process; default: its cores on the CPU, twice that on a "
-        "GPU; each holds a decoded picture and an inference",
+        "pictures in work at once in a process; default: its cores, and on a GPU as many more as a "
+        "batch has; each holds a decoded picture and an inference",
         kind="integer",
+    )
+    max_memory: Optional[int] = _setting(
+        "bytes of pictures in flight in a process, such as 2GB, the model's own left out; default: "
+        "half of what the process may use; a picture that needs more is worked on alone",
+        kind="bytes",
     )
     write_threads: int = _setting(
         f"files written at once in a process, default {write.THREADS}; raise it for slow storage, "
@@ -166,6 +197,8 @@ class Settings:
             offline=self.offline,
             provider_fallback=self.provider_fallback,
             allow_remote=self.allow_remote,
+            max_batch_size=self.max_batch_size,
+            max_batch_wait_msecs=self.max_batch_wait_msecs,
         )
 
     def remove_options(self) -> RemoveOptions:
@@ -197,6 +230,7 @@ class Settings:
             read_threads=self.read_threads,
             remove_threads=self.remove_threads,
             write_threads=self.write_threads,
+            max_memory=self.max_memory,
         )
 
 

@@ -4,10 +4,16 @@ Each function takes what argparse or YAML gives, and raises `ValueError` that sa
 """
 
 import json
+import re
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import yaml
 from PIL import ImageColor
+
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", start=1):
+    _UNITS |= {f"{_letter}b": 1000**_power, f"{_letter}ib": 1024**_power}
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
 def _text(value: Any) -> str:
@@ -50,6 +56,23 @@ def _integer(value: Any) -> int:
         raise ValueError("must be an integer") from None
 
 
+def _number(value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be a number") from None
+
+
+def _bytes(value: Any) -> int:
+    """A count of bytes, or `2GB`, `500 MiB`."""
+    match = _BYTES.fullmatch(str(value).strip())
+    if not match or match[2].lower() not in _UNITS:
+        raise ValueError("must be a number of bytes, such as 2000000000, 2GB or 500MiB")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
@@ -87,6 +110,8 @@ KINDS: Dict[str, Callable[[Any], Any]] = {
     "providers": _providers,
     "pairs": _pairs,
     "integer": _integer,
+    "number": _number,
+    "bytes": _bytes,
     "switch": _switch,
     "color": _color,
     "json": _json,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rembg_beam.transforms import metrics
+from rembg_beam.transforms import memory, metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,8 +24,10 @@ def root() -> Path:
 @pytest.fixture(autouse=True)
 def _fresh_tally() -> Iterator[None]:
     metrics.tally.clear()
+    memory.forget()
     yield
     metrics.tally.clear()
+    memory.forget()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import onnxruntime
 import pytest
 import rembg
 import standins
+from cutting import cutout_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -27,6 +28,7 @@ from rembg_beam.transforms.elements import Cutout, Failure
 from rembg_beam.transforms.models import catalogue, files, opening, proof, providers
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
 from rembg_beam.transforms.models.normalize import normalize
+from rembg_beam.transforms.models.resample import resize
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
@@ -61,7 +63,7 @@ def cut(dofn: RemBGDoFn, data: Any) -> Any:
     """What the DoFn makes of one picture."""
     dofn.setup()
     try:
-        return dofn.work(("key", data))
+        return cutout_of(dofn.work(("key", data)))
     finally:
         dofn.teardown()
 
@@ -87,7 +89,7 @@ def test_every_model_gives_rembgs_own_picture(
     assert isinstance(cutout, Cutout), cutout
     more = {"model_path": made.model_path} if made.model_path else {}
     theirs = rembg.new_session(name, providers=[CPU], **more)
-    assert cutout.provider == CPU and cutout.model == name
+    assert cutout.facts.provider == CPU and cutout.model == name
     with Image.open(io.BytesIO(data)) as image:
         expected = rembg.remove(image, session=theirs)
     assert same(cutout.parts[0].data, expected)
@@ -174,7 +176,8 @@ def test_tensors_are_bit_equal_to_rembgs(brightest: int, mode: str, norm: Any, s
     session: Any = _Named
     mean, std = norm
     theirs = BaseSession.normalize(session, image, mean, std, (32, 24))["x"]
-    ours = normalize(image, mean, std, (32, 24))
+    pixels = resize(np.asarray(image.convert("RGB")), (32, 24))
+    ours = normalize(pixels, mean, std)
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
     assert ours.tobytes() == theirs.tobytes()
 
@@ -297,7 +300,7 @@ def test_a_provider_owns_the_nodes_or_setup_fails(
     listed = onnxruntime.get_available_providers()
     name = providers.find(label).name
     if name in listed and label != "Azure":
-        assert cut(RemBGDoFn(made), encoded()).provider == name
+        assert cut(RemBGDoFn(made), encoded()).facts.provider == name
         return
     with pytest.raises(opening.ProviderNotInUse) as failed:
         RemBGDoFn(made).setup()
@@ -440,7 +443,7 @@ def test_thirty_two_threads_and_four_dofns_share_one_session(
     results: List[Any] = []
 
     def work(dofn: RemBGDoFn) -> None:
-        results.append(dofn.work(("key", data)))
+        results.append(cutout_of(dofn.work(("key", data))))
 
     setups = [threading.Thread(target=dofn.setup) for dofn in dofns]
     works = [threading.Thread(target=work, args=(dofn,)) for dofn in dofns for _ in range(8)]
@@ -646,7 +649,7 @@ def test_what_a_killed_copy_left_is_removed(home: Path, empty_home: Path, tmp_pa
 @pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "birefnet-general", "sam"])
 def test_on_a_gpu(label: str, name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:
     cutout = cut(RemBGDoFn(config(name, rembg_home, label)), encoded())
-    assert cutout.provider == providers.find(label).name
+    assert cutout.facts.provider == providers.find(label).name
 
 
 @pytest.mark.openvino
@@ -654,7 +657,7 @@ def test_on_a_gpu(label: str, name: str, rembg_home: Path, encoded: Callable[...
 def test_on_openvino(name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:
     cutout = cut(RemBGDoFn(config(name, rembg_home, "OpenVINO")), encoded())
     assert isinstance(cutout, Cutout), cutout
-    assert cutout.provider == "OpenVINOExecutionProvider"
+    assert cutout.facts.provider == "OpenVINOExecutionProvider"
 
 
 # the commands

@@ -6,12 +6,12 @@ from typing import Any, Callable, Dict
 import numpy as np
 import pytest
 import rembg
+from cutting import cut, cutout_of
 from PIL import Image, ImageCms
 
 from rembg_beam.transforms import RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.elements import Cutout
 from rembg_beam.transforms.models import opening
-from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.modes import as_rembg_takes_it
 
@@ -54,7 +54,7 @@ def test_the_pixels_are_rembgs_where_rembg_has_any(
             # pymatting refuses a single pixel, a mask without any background, and two channels.
             assert size == (1, 1) or "alpha_matting" in options
             return
-    ours = cut_out(decode(data), session, RemoveOptions(**options))[""]
+    ours = cut(decode(data), session, RemoveOptions(**options))
     if mode == "P" and ("putalpha" in options or "alpha_matting" in options):
         # rembg takes the palette's indices for levels, and gives a PA that no PNG holds.
         assert (ours.mode, ours.size) == ("RGBA", size)
@@ -101,7 +101,7 @@ def test_odd_pictures_work_with_every_option(
 ) -> None:
     dofn = RemBGDoFn(SessionConfig("tiny"), options=RemoveOptions(**options))
     dofn.setup()
-    cutout = dofn.work(("key", ODD[kind](picture)))
+    cutout = cutout_of(dofn.work(("key", ODD[kind](picture))))
     assert isinstance(cutout, Cutout), cutout
     with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
         assert image.size == (48, 32)
@@ -111,8 +111,8 @@ def test_odd_pictures_work_with_every_option(
 
 def test_sixteen_bits_are_scaled_not_clipped(picture: Any) -> None:
     grey = np.asarray(picture(mode="L"))
-    assert np.array_equal(np.asarray(decode(ODD["I;16"](picture))), grey)
-    assert np.array_equal(np.asarray(decode(ODD["I;16 TIFF"](picture))), grey)
+    assert np.array_equal(np.asarray(decode(ODD["I;16"](picture)).image), grey)
+    assert np.array_equal(np.asarray(decode(ODD["I;16 TIFF"](picture)).image), grey)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,14 @@ def test_deep_pictures_are_scaled(mode: str, values: Any, levels: Any) -> None:
 
 
 def test_lab_looks_as_it_did(picture: Any) -> None:
-    difference = np.asarray(decode(ODD["LAB"](picture)), int) - np.asarray(picture(), int)
+    difference = np.asarray(decode(ODD["LAB"](picture)).image, int) - np.asarray(picture(), int)
     assert np.abs(difference).mean() < 4
 
 
 def test_the_first_frame_of_an_animation_counts(picture: Any) -> None:
-    image = decode(ODD["animation"](picture))
+    decoded = decode(ODD["animation"](picture))
+    assert decoded.animated and not decode(ODD["P"](picture)).animated
+    image = decoded.image
     with Image.open(io.BytesIO(ODD["P"](picture))) as first:
         assert np.array_equal(np.asarray(image), np.asarray(first.convert(image.mode)))
 
@@ -154,7 +156,7 @@ def test_a_corrupt_exif_block_is_ignored(picture: Any) -> None:
         assert decode(data).size == (48, 32)
         dofn = RemBGDoFn(SessionConfig("tiny"))
         dofn.setup()
-        assert isinstance(dofn.work(("key", data)), Cutout)
+        assert isinstance(cutout_of(dofn.work(("key", data))), Cutout)
         dofn.teardown()
 
 
@@ -167,7 +169,7 @@ def test_the_icc_profile_of_an_rgb_picture_is_kept(picture: Any, encoding: str) 
     dofn.setup()
     for mode, kept in (("RGB", SRGB), ("CMYK", None)):
         data = saved(picture(mode=mode), "JPEG", icc_profile=SRGB if kept else b"\0" * 200)
-        cutout = dofn.work(("key", data))
+        cutout = cutout_of(dofn.work(("key", data)))
         assert isinstance(cutout, Cutout), cutout
         with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
             image.load()

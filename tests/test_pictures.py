@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict
 import numpy as np
 import pytest
 import rembg
+from cutting import cut
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,7 +20,6 @@ from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import decode as decoding
 from rembg_beam.transforms.pictures import png
-from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
 from rembg_beam.transforms.rembg_dofn import check_encoding
@@ -43,7 +43,7 @@ def session() -> Any:
     ],
 )
 def test_pictures_are_decoded(encoded: Callable[..., bytes], format: str, mode: str) -> None:
-    image = decode(encoded(format, mode=mode, width=40, height=30))
+    image = decode(encoded(format, mode=mode, width=40, height=30)).image
     assert (image.size, image.mode) == ((40, 30), "RGB" if mode == "P" else mode)
 
 
@@ -55,7 +55,7 @@ def test_a_picture_is_turned_as_its_exif_says(
     exif[0x112] = orientation
     buffer = io.BytesIO()
     picture(width=40, height=30).save(buffer, "PNG", exif=exif)
-    image = decode(buffer.getvalue())
+    image = decode(buffer.getvalue()).image
     assert image.size == ((40, 30) if orientation < 5 else (30, 40))
     with Image.open(buffer) as stored:
         assert rembg.bg.fix_image_orientation(stored).tobytes() == image.tobytes()
@@ -110,7 +110,7 @@ OPTIONS: Dict[str, Dict[str, Any]] = {
 def test_every_option_does_what_rembg_does(
     session: Any, picture: Callable[..., Image.Image], options: Dict[str, Any]
 ) -> None:
-    ours = cut_out(picture(), session, RemoveOptions(**options))[""]
+    ours = cut(picture(), session, RemoveOptions(**options))
     theirs = rembg.remove(picture(), session=session, **options)
     assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
     assert np.array_equal(np.asarray(ours), np.asarray(theirs))
@@ -122,10 +122,10 @@ def test_every_option_does_what_rembg_does(
 def test_a_picture_may_have_arguments_of_its_own(
     session: Any, picture: Callable[..., Image.Image]
 ) -> None:
-    mask = cut_out(picture(), session, RemoveOptions(), '{"only_mask": true}')[""]
+    mask = cut(picture(), session, RemoveOptions(), '{"only_mask": true}')
     assert mask.mode == "L"
     with pytest.raises(ValueError, match="makes no sense"):
-        cut_out(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
+        cut(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
 
 
 WORKQUEUE = """
@@ -134,17 +134,15 @@ WORKQUEUE = """
     from PIL import Image
     import numba, numpy as np
     from rembg_beam.transforms.pictures import cutout, foreground
-
-    class Session:
-        def predict(self, image, **arguments):
-            return [image.convert("L")]
+    from rembg_beam.transforms.pictures.picture import Picture
 
     if sys.argv[1] == "unguarded":
         foreground.guard = lambda: None
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     image = Image.fromarray(pixels)
     options = cutout.RemoveOptions(decontaminate=True)
-    work = lambda: [cutout.cut_out(image.copy(), Session(), options) for _ in range(4)]
+    mask = image.convert("L")
+    work = lambda: [cutout.cut_out(Picture(image), [mask], options) for _ in range(4)]
     threads = [threading.Thread(target=work) for _ in range(4)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
@@ -169,7 +167,7 @@ def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:
 
     session = Session()
     options = RemoveOptions(extras={"cc": "upper", "cloth_category": "lower"})
-    cut_out(picture(), session, options, '{"cloth_category": "full"}')
+    cut(picture(), session, options, '{"cloth_category": "full"}')
     assert session.arguments == {"cc": "upper", "cloth_category": "full"}
 
 

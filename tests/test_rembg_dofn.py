@@ -38,11 +38,11 @@ def test_pairs_in_pairs_out_and_failures_on_a_tag(encoded: Callable[..., bytes])
             )
         )
         facts = cutouts | beam.MapTuple(
-            lambda key, cutout: (key, cutout.width, cutout.height, cutout.model, cutout.provider)
+            lambda key, cutout: (key, cutout.facts.width, cutout.model, cutout.facts.provider)
         )
         why = failures | beam.MapTuple(lambda key, failure: (key, failure.step, failure.error))
         cpu = "CPUExecutionProvider"
-        assert_that(facts, equal_to([(7, 48, 32, "tiny", cpu), (9, 48, 32, "tiny", cpu)]))
+        assert_that(facts, equal_to([(7, 48, "tiny", cpu), (9, 48, "tiny", cpu)]))
         assert_that(why, equal_to([(8, "remove", "NotAPicture")]), label="failures")
 
 

@@ -1,10 +1,11 @@
 """A DoFn whose elements are worked on by threads, beside the bundle's own.
 
 In: elements of a bundle. Out: what `emit` makes of each result, in the order they become ready,
-each with the window, timestamp and pane of its own element. A subclass says two things:
+each with the window, timestamp and pane of its own element. A subclass says:
 
 - `work(element)` runs in a pool thread, knows no Beam and touches no counter;
-- `emit(element, result, seconds)` runs on the bundle's thread; it counts, tags and yields.
+- `emit(element, result, seconds)` runs on the bundle's thread; it counts, tags and yields;
+- `lease(element)`, if it has one, accounts for the memory of an element until its work is done.
 
 Results are handed on while later elements are worked on, so three such steps in a row (read,
 remove, write) overlap even where the runner gives a worker one bundle at a time. There is one pool
@@ -13,10 +14,21 @@ of `work` rises on the bundle's thread and fails the bundle; a step that makes r
 does so within `work`.
 """
 
+import contextlib
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Dict, Generic, Iterable, Iterator, Optional, Tuple, TypeVar
+from typing import (
+    Any,
+    ContextManager,
+    Dict,
+    Generic,
+    Iterable,
+    Iterator,
+    Optional,
+    Tuple,
+    TypeVar,
+)
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -59,6 +71,10 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
     def emit(self, element: In, result: Result, seconds: float) -> Iterable[Any]:
         raise NotImplementedError
 
+    def lease(self, element: In) -> ContextManager[Any]:
+        """What is held while the element waits and is worked on; taken on the bundle's thread."""
+        return contextlib.nullcontext()
+
     def start_bundle(self) -> None:
         # The runner retries a failed bundle as a whole: what it left must not come out twice.
         for future in self._pending:
@@ -72,7 +88,8 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
     ) -> Iterator[Any]:
         while len(self._pending) >= self.threads * PENDING_PER_THREAD:
             yield from self._hand_on(timeout=None)
-        future = pool(self.step, self.threads).submit(_timed, self.work, element)
+        lease = self.lease(element)
+        future = pool(self.step, self.threads).submit(_timed, self.work, element, lease)
         self._pending[future] = windowed
         yield from self._hand_on(timeout=0)
 
@@ -90,10 +107,11 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
                 yield _with_window_of(windowed, output)
 
 
-def _timed(work: Any, element: Any) -> Tuple[Any, float]:
+def _timed(work: Any, element: Any, lease: ContextManager[Any]) -> Tuple[Any, float]:
     start = time.perf_counter()
     try:
-        return work(element), time.perf_counter() - start
+        with lease:
+            return work(element), time.perf_counter() - start
     except SystemExit as error:
         # In a pool thread it would end nothing, and on the bundle's thread hang the worker.
         raise RuntimeError(f"a library called sys.exit({error.code!r})") from error

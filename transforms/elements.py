@@ -22,6 +22,9 @@ SKIPPED = "skipped"
 FAILED = "failed"
 STATUSES = (WRITTEN, SKIPPED, FAILED)
 
+# Why a picture that was cut out has no parts.
+EMPTY_MASK = "the model found nothing in it, and empty_mask is 'skip'"
+
 
 class Source(NamedTuple):
     """A picture to read; make one with `Source.of`.
@@ -72,21 +75,43 @@ class Part(NamedTuple):
     data: bytes
 
 
+class Facts(NamedTuple):
+    """What was learnt about one picture; None where that step was not reached, or has no such fact.
+
+    Attributes:
+      width, height: in pixels, after its EXIF rotation.
+      animated: whether its file has more frames or pages; the first is the picture.
+      provider: onnxruntime's name of the execution provider that ran the model.
+      batched: whether its mask comes from a batch that may give other bits than a run for it
+        alone: at most one level, on at most 5 % of the mask's pixels.
+      peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
+        minimum and maximum; None for models without such a map (SAM, clothes).
+      foreground: the share of its pixels whose mask is at least 128 of 255.
+      matting: how soft edges were really made: "alpha_matting", "vitmatte" or "decontaminate".
+    """
+
+    width: Optional[int] = None
+    height: Optional[int] = None
+    animated: Optional[bool] = None
+    provider: Optional[str] = None
+    batched: Optional[bool] = None
+    peak: Optional[float] = None
+    foreground: Optional[float] = None
+    matting: Optional[str] = None
+
+
 class Cutout(NamedTuple):
     """What one picture became.
 
     Attributes:
-      parts: the encoded pictures, at least one, ready to be written.
-      width, height: of the input in pixels, after its EXIF rotation.
+      parts: the encoded pictures, ready to be written; none where nothing is to be written.
       model: rembg's name of the model.
-      provider: onnxruntime's name of the execution provider in use.
+      facts: what was learnt on the way.
     """
 
     parts: Sequence[Part]
-    width: int
-    height: int
     model: str
-    provider: str
+    facts: Facts
 
 
 class Failure(NamedTuple):
@@ -95,6 +120,7 @@ class Failure(NamedTuple):
     step: str
     error: str
     message: str
+    facts: Facts = Facts()
 
 
 class Outcome(NamedTuple):
@@ -104,28 +130,32 @@ class Outcome(NamedTuple):
       schema_version: of this record, `SCHEMA_VERSION`.
       uri, metadata: as in the `Source`.
       status: "written", "skipped" or "failed".
-      outputs: URIs of the files written; empty for a failure.
-      width, height: pixels of the input after its EXIF rotation; null if it was not read.
+      outputs: URIs of the files written; empty unless any was.
       model: rembg's name of the model.
-      provider: onnxruntime's name of the provider that ran it; null if none did.
-      step, error, message: of the failure, else null.
+      step, error, message: of the failure; for a skipped picture the message says why; else null.
+      width, height, animated, provider, batched, peak, foreground, matting: as in `Facts`.
     """
 
     schema_version: int
     uri: str
     status: str
     outputs: Sequence[str]
-    width: Optional[int]
-    height: Optional[int]
     model: str
-    provider: Optional[str]
     step: Optional[str]
     error: Optional[str]
     message: Optional[str]
+    width: Optional[int]
+    height: Optional[int]
+    animated: Optional[bool]
+    provider: Optional[str]
+    batched: Optional[bool]
+    peak: Optional[float]
+    foreground: Optional[float]
+    matting: Optional[str]
     metadata: str
 
 
-for _record in (Source, Stored, Part, Cutout, Failure, Outcome):
+for _record in (Source, Stored, Part, Facts, Cutout, Failure, Outcome):
     coders.registry.register_coder(_record, coders.RowCoder)
 
 
@@ -150,42 +180,43 @@ def as_source(element: Any) -> Source:
     )
 
 
+def size_of(cutout: Cutout) -> int:
+    """Bytes of all its parts."""
+    return sum(len(part.data) for part in cutout.parts)
+
+
 def to_json(mapping: Optional[Mapping[str, Any]]) -> str:
     """A JSON object with sorted keys, so that equal mappings give equal elements."""
     return json.dumps(dict(mapping or {}), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def written(source: Source, cutout: Cutout, outputs: Sequence[str]) -> Outcome:
-    """The row of a picture whose parts all lie at `outputs`."""
-    return Outcome(
-        SCHEMA_VERSION,
-        source.uri,
-        WRITTEN,
-        outputs,
-        cutout.width,
-        cutout.height,
-        cutout.model,
-        cutout.provider,
-        None,
-        None,
-        None,
-        source.metadata,
-    )
+    """The row of a picture whose parts all lie at `outputs`; skipped if it has none."""
+    status, message = (WRITTEN, None) if cutout.parts else (SKIPPED, EMPTY_MASK)
+    return _outcome(source, status, outputs, cutout.model, (None, None, message), cutout.facts)
 
 
 def failed(source: Source, failure: Failure, model: str) -> Outcome:
     """The row of a picture that `failure` stopped."""
+    why = failure.step, failure.error, failure.message
+    return _outcome(source, FAILED, [], model, why, failure.facts)
+
+
+def _outcome(
+    source: Source, status: str, outputs: Sequence[str], model: str, why: Any, facts: Any
+) -> Outcome:
+    # By name: facts that come from another process are of a class that Beam made.
+    known = {name: getattr(facts, name) for name in Facts._fields}
+    step, error, message = why
     return Outcome(
-        SCHEMA_VERSION,
-        source.uri,
-        FAILED,
-        [],
-        None,
-        None,
-        model,
-        None,
-        failure.step,
-        failure.error,
-        failure.message,
-        source.metadata,
+        schema_version=SCHEMA_VERSION,
+        uri=source.uri,
+        status=status,
+        outputs=outputs,
+        model=model,
+        step=step,
+        error=error,
+        message=message,
+        metadata=source.metadata,
+        **known,
     )

@@ -6,7 +6,7 @@ class and its message. Only `Exception` is caught: what stops a process still st
 
 from typing import Callable, TypeVar, Union
 
-from .elements import Failure
+from .elements import Facts, Failure
 
 T = TypeVar("T")
 
@@ -26,12 +26,13 @@ def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Fa
 
 
 def failure(step: str, error: Exception) -> Failure:
-    """The record of an exception.
+    """The record of an exception, with the facts about the picture that it carries, if any.
 
-    >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))
-    Failure(step='read', error='FileNotFoundError', message="[Errno 2] No such file: 'a.jpg'")
+    >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))[:3]
+    ('read', 'FileNotFoundError', "[Errno 2] No such file: 'a.jpg'")
     """
     text = str(error) or repr(error)
     # A message may quote a file name that isn't UTF-8; a row must be.
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS])
+    facts = getattr(error, "facts", Facts())
+    return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS], facts)

@@ -8,23 +8,25 @@ refuses, comes out as `(key, Failure)` on the tag `FAILURES`; its neighbours don
 file, or a provider that is not in use.
 """
 
+import json
 import threading
-from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeVar, Union
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import metrics
+from . import memory, metrics
 from .concurrency import ConcurrentDoFn
-from .elements import Cutout, Failure, Part, Stored
+from .elements import Cutout, Facts, Failure, Part, Stored, size_of
 from .failures import attempt
-from .models import catalogue, matting, sessions
+from .models import catalogue, matting, runs, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
-from .pictures.cutout import RemoveOptions, cut_out
-from .pictures.decode import decode
+from .pictures.cutout import RemoveOptions, cut_out, masks_of
+from .pictures.decode import decode, open_picture
 from .pictures.encode import Encoding, encode
-from .pictures.modes import rgb_profile
+from .pictures.masks import EmptyMask, check_mask, foreground_share
+from .pictures.picture import Picture
 
 STEP = "remove"
 FAILURES = "failures"
@@ -35,9 +37,16 @@ REMOTE = "remote"
 K = TypeVar("K")
 
 
+class Removed(NamedTuple):
+    """A cutout, and the lease of the memory it takes."""
+
+    cutout: Cutout
+    lease: memory.Lease
+
+
 @beam.typehints.with_input_types(Tuple[K, Union[bytes, Stored]])
 @beam.typehints.with_output_types(Tuple[K, Cutout])
-class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, Failure]]):
+class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, Failure]]):
     """Removes backgrounds with one rembg session per process.
 
     Use it with its failures:
@@ -49,8 +58,10 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
       session: which model runs on which provider.
       options: arguments of `rembg.remove` for every picture.
       encoding: of the cutouts.
-      threads: pictures in work at once in a process; None for its cores on the CPU, and enough to
-        keep a GPU fed otherwise. Each costs the memory of one decoded picture and one inference.
+      threads: pictures in work at once in a process; None for its cores on the CPU, and as many
+        more as a batch has elsewhere. Each costs the memory of a decoded picture and an inference.
+      max_memory: bytes of pictures in flight in a process, compressed and decoded; None for half
+        of what the process may use. A picture that needs more is worked on alone.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -63,12 +74,14 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
         options: Optional[RemoveOptions] = None,
         encoding: Optional[Encoding] = None,
         threads: Optional[int] = None,
+        max_memory: Optional[int] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
         self.session = session
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
+        self.max_memory = max_memory
         self.opener = opener
         check_encoding(self.options, self.encoding)
         self._model = catalogue.find(session.model)
@@ -78,6 +91,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
         self._holding: Optional[threading.Lock] = None
 
     def setup(self) -> None:
+        memory.budget(self.max_memory)
         self.threads = self.threads or self.session.default_threads()
         self._holding = threading.Lock()
         self._hold(self.session)
@@ -97,39 +111,81 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Cutout, F
                 self._held[config] = sessions.acquire(config, self.opener)
             return self._held[config]
 
-    def work(self, element: Tuple[Any, Union[bytes, Stored]]) -> Union[Cutout, Failure]:
+    def lease(self, element: Tuple[Any, Union[bytes, Stored]]) -> memory.Lease:
+        return memory.budget().hold(memory.READ, len(_data(element[1])), wait=False)
+
+    def work(self, element: Tuple[Any, Union[bytes, Stored]]) -> Union[Removed, Failure]:
         return attempt(STEP, self._remove, element[1])
 
     def emit(
         self,
         element: Tuple[Any, Union[bytes, Stored]],
-        result: Union[Cutout, Failure],
+        result: Union[Removed, Failure],
         seconds: float,
     ) -> Iterator[Any]:
         if isinstance(result, Failure):
             metrics.count_failure(STEP, seconds=seconds)
             yield TaggedOutput(FAILURES, (element[0], result))
-        else:
-            size = sum(len(part.data) for part in result.parts)
-            metrics.count_step(STEP, size=size, seconds=seconds)
-            metrics.count(f"remove_on_{result.provider}")
-            yield element[0], result
+            return
+        cutout, lease = result
+        metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
+        metrics.count(f"remove_on_{cutout.facts.provider}")
+        metrics.count("remove_animated", int(bool(cutout.facts.animated)))
+        metrics.count("remove_empty", int(not cutout.parts))
+        # Whoever takes it accounts for it from here.
+        lease.release()
+        yield element[0], cutout
 
-    def _remove(self, stored: Union[bytes, Stored]) -> Cutout:
-        data, extras = (stored, "{}") if isinstance(stored, bytes) else stored
-        image = decode(data)
-        width, height = image.size
+    def _remove(self, stored: Union[bytes, Stored]) -> Removed:
+        extras = "{}" if isinstance(stored, bytes) else stored.extras
+        options = self.options.with_extras(json.loads(extras))
+        opened = open_picture(_data(stored))
+        with memory.budget().hold(memory.WORK, self._bytes(opened.size, options)):
+            cutout = self._cutout(decode(_data(stored), opened), options)
+            return Removed(cutout, memory.budget().hold(memory.RESULT, size_of(cutout), wait=False))
+
+    def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
+        """About what a picture of (width, height) takes in work."""
+        per_pixel = options.bytes_per_pixel() + self._model.bytes_per_pixel
+        return size[0] * size[1] * per_pixel
+
+    def _cutout(self, picture: Picture, options: RemoveOptions) -> Cutout:
         loaded = self._held[self.session]
+        with runs.watching() as seen:
+            masks = masks_of(picture, loaded.session, options)
+        facts = self._facts(picture, masks, seen)
+        try:
+            check_mask(masks, facts.peak, options)
+        except EmptyMask as empty:
+            if options.empty_mask == "fail":
+                empty.facts = facts
+                raise
+            return Cutout([], self._model.name, facts)
         with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
-            results = cut_out(
-                image, loaded.session, self.options, extras, mask_names=self._model.masks
-            )
-        profile = rgb_profile(image)
+            result = cut_out(picture, masks, options, mask_names=self._model.masks)
+        profile = None if options.only_mask else picture.icc_profile
         parts = [
-            Part(suffix, encode(result, self.encoding, None if result.mode == "L" else profile))
-            for suffix, result in results.items()
+            Part(suffix, encode(image, self.encoding, profile))
+            for suffix, image in result.pictures.items()
         ]
-        return Cutout(parts, width, height, self._model.name, loaded.provider or REMOTE)
+        return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
+
+    def _facts(self, picture: Picture, masks: Any, seen: List[runs.Run]) -> Facts:
+        width, height = picture.size
+        has_map = bool(seen) and self._model.has_map
+        return Facts(
+            width=width,
+            height=height,
+            animated=picture.animated,
+            provider=self._held[self.session].provider or REMOTE,
+            batched=not all(run.exact for run in seen),
+            peak=runs.peak(seen[-1], logits=self._model.gives_logits) if has_map else None,
+            foreground=foreground_share(masks),
+        )
+
+
+def _data(stored: Union[bytes, Stored]) -> bytes:
+    return stored if isinstance(stored, bytes) else stored.data
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:

@@ -44,6 +44,10 @@ class RemoveBackground(beam.PTransform):
       read_threads, write_threads: files in flight at once in a process; raise them for storage
         with a long latency, at the cost of memory for that many compressed pictures.
       remove_threads: pictures in work at once in a process; see `RemBGDoFn`.
+      max_memory: bytes of pictures in flight in a process, compressed and decoded, the model's own
+        memory left out; None for half of what the process may use. A picture that needs more than
+        that is worked on alone. Raise it if threads wait for memory that is there; lower it where
+        several processes share a machine.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -55,6 +59,7 @@ class RemoveBackground(beam.PTransform):
     read_threads: int = read.THREADS
     remove_threads: Optional[int] = None
     write_threads: int = write.THREADS
+    max_memory: Optional[int] = None
     opener: sessions.Opener = open_session
 
     def __post_init__(self) -> None:
@@ -64,7 +69,7 @@ class RemoveBackground(beam.PTransform):
         if not self.output:
             raise ValueError("output is empty; name the folder for the cutouts")
         check_encoding(self.options, self.encoding)
-        for name in ("read_threads", "remove_threads", "write_threads"):
+        for name in ("read_threads", "remove_threads", "write_threads", "max_memory"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name}={value!r} must be a positive integer")
@@ -76,9 +81,9 @@ class RemoveBackground(beam.PTransform):
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
             | "Read pictures"
-            >> beam.ParDo(ReadPictures(threads=self.read_threads)).with_outputs(
-                read.FAILURES, main="stored"
-            )
+            >> beam.ParDo(
+                ReadPictures(threads=self.read_threads, max_memory=self.max_memory)
+            ).with_outputs(read.FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
             RemBGDoFn(
@@ -86,6 +91,7 @@ class RemoveBackground(beam.PTransform):
                 options=self.options,
                 encoding=self.encoding,
                 threads=self.remove_threads,
+                max_memory=self.max_memory,
                 opener=self.opener,
             )
         ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
@@ -95,6 +101,7 @@ class RemoveBackground(beam.PTransform):
                 encoding=self.encoding,
                 relative_to=self.relative_to,
                 threads=self.write_threads,
+                max_memory=self.max_memory,
             )
         ).with_outputs(write.FAILURES, main="outcomes")
         failures = (

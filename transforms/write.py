@@ -10,9 +10,9 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import metrics
+from . import memory, metrics
 from .concurrency import ConcurrentDoFn
-from .elements import Cutout, Failure, Outcome, Source, as_source, written
+from .elements import Cutout, Failure, Outcome, Source, as_source, size_of, written
 from .failures import attempt
 from .pictures.encode import Encoding
 from .storage import files, naming
@@ -35,6 +35,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
       relative_to: for a source without a name: the folder that its name is relative to.
       threads: files written at once in a process. Raise it for storage with a long latency; each
         costs the memory of one compressed cutout.
+      max_memory: bytes of pictures in flight in a process; see `memory`.
     """
 
     def __init__(
@@ -44,17 +45,23 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
         encoding: Encoding,
         relative_to: Optional[str] = None,
         threads: int = THREADS,
+        max_memory: Optional[int] = None,
     ) -> None:
         super().__init__(STEP, threads)
+        self.max_memory = max_memory
         self.output = output
         self.encoding = encoding
         self.relative_to = relative_to
 
     def setup(self) -> None:
+        memory.budget(self.max_memory)
         files.begin(self.output)
 
     def teardown(self) -> None:
         files.end(self.output)
+
+    def lease(self, element: Tuple[Source, Cutout]) -> memory.Lease:
+        return memory.budget().hold(memory.RESULT, size_of(element[1]), wait=False)
 
     def work(self, element: Tuple[Source, Cutout]) -> Union[List[str], Failure]:
         return attempt(STEP, self._write, *element)
@@ -70,8 +77,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
             metrics.count_failure(STEP, seconds=seconds)
             yield TaggedOutput(FAILURES, (source, result))
         else:
-            size = sum(len(part.data) for part in cutout.parts)
-            metrics.count_step(STEP, size=size, seconds=seconds)
+            metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
             yield written(source, cutout, result)
 
     def _write(self, source: Source, cutout: Cutout) -> List[str]:

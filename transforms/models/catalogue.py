@@ -61,6 +61,22 @@ class Model(NamedTuple):
     is_remote: bool = False
     is_matting: bool = False
 
+    @property
+    def has_map(self) -> bool:
+        """Whether its first output is the map, from 0 to 1, that its one mask is made of."""
+        several = len(self.files) > 1 or bool(self.masks)
+        return not (several or self.is_remote or self.is_matting)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """About what its masks take beyond one: SAM's are warped in float64."""
+        return 64 if self.name == SAM else 12 * max(0, len(self.masks) - 1)
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether rembg puts that map through a sigmoid first."""
+        return self.name.startswith("birefnet")
+
 
 _U2NET = "Apache-2.0 (U-2-Net)"
 _SAM = "Apache-2.0 (Segment Anything)"

@@ -6,9 +6,10 @@ Small, picklable, checked when it is made, and made without onnxruntime: it refu
 
 import difflib
 import json
-import os
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Tuple
+
+from loky import cpu_count
 
 from . import catalogue, providers
 from .catalogue import Model
@@ -26,6 +27,9 @@ SESSION_OPTIONS = (
     "log_verbosity_level",
     "use_deterministic_compute",
 )
+
+# More gain nothing on any GPU seen so far, and take its memory.
+MOST_IN_A_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class SessionConfig:
       provider_fallback: "cpu" to run on the CPU when no provider asked for can be used; rows and
         metrics then say so.
       allow_remote: let a model upload every picture to a service that bills for it.
+      max_batch_size: pictures that the graph is run for at once; None for what suits the provider:
+        1 on the CPU, which gains nothing by batches, 16 on a GPU, 4 there for models with large
+        inputs. More costs the provider's memory for as many pictures' activations.
+      max_batch_wait_msecs: how long a batch that is not full waits for more pictures.
     """
 
     model: str
@@ -58,6 +66,8 @@ class SessionConfig:
     offline: bool = False
     provider_fallback: Optional[str] = None
     allow_remote: bool = False
+    max_batch_size: Optional[int] = None
+    max_batch_wait_msecs: float = 5.0
 
     def __post_init__(self) -> None:
         model = catalogue.find(self.model)
@@ -69,6 +79,7 @@ class SessionConfig:
         object.__setattr__(self, "session_options", tuple(sorted(options.items())))
         if self.provider_fallback not in (None, "cpu"):
             raise ValueError(f"provider_fallback={self.provider_fallback!r} must be 'cpu' or None")
+        _check_batches(self.max_batch_size, self.max_batch_wait_msecs)
 
     @property
     def provider_names(self) -> Tuple[str, ...]:
@@ -79,14 +90,41 @@ class SessionConfig:
         return bool(self.provider_names[0] == providers.CPU.name)
 
     def default_threads(self) -> int:
-        """How many pictures one process works on at once: its cores, or enough to feed a GPU."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return (cores or 1) if self.runs_on_cpu() else max(4, 2 * (cores or 1))
+        """How many pictures one process works on at once.
+
+        One for each core it may use; where the model runs elsewhere, as many more as a batch has.
+        """
+        cores = cpu_count()
+        return cores if self.runs_on_cpu() else cores + self.batch_sizes()[-1]
+
+    def batch_sizes(self) -> Tuple[int, ...]:
+        """The sizes of batches, 1 first; few, because a GPU pays for each that is new to it."""
+        most = self.max_batch_size or self._default_batch_size()
+        return tuple(sorted({1, max(1, most // 4), most}))
+
+    def has_fixed_sizes(self) -> bool:
+        """Whether batches are padded to one of `batch_sizes`."""
+        return not self.runs_on_cpu()
+
+    def _default_batch_size(self) -> int:
+        size = catalogue.find(self.model).size
+        if self.provider_names[0] not in providers.BATCHING or size is None:
+            return 1
+        return 16 if max(size) <= 512 else 4
 
     def matting(self, variant: Optional[str]) -> "SessionConfig":
         """The configuration of the ViTMatte that refines this model's masks."""
         name = f"vitmatte-{variant or 'small-distinctions-646'}"
         return replace(self, model=name, model_path=None)
+
+
+def _check_batches(size: Optional[int], wait_msecs: float) -> None:
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= MOST_IN_A_BATCH):
+        raise ValueError(
+            f"max_batch_size={size!r} must be an integer from 1, for none, to {MOST_IN_A_BATCH}"
+        )
+    if not isinstance(wait_msecs, (int, float)) or not 0 <= wait_msecs <= 1000:
+        raise ValueError(f"max_batch_wait_msecs={wait_msecs!r} must be a number from 0 to 1000")
 
 
 def _normalized(given: Any) -> Tuple[Tuple[str, Tuple[Tuple[str, Any], ...]], ...]:

@@ -13,9 +13,9 @@ import threading
 from dataclasses import replace
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import catalogue, files, proof, providers
+from . import batch_axis, catalogue, files, predicting, proof, providers
+from .batching import Batches, Batching, probe
 from .config import SessionConfig
-from .normalize import normalize
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
@@ -84,6 +84,57 @@ def _proved(config: SessionConfig) -> Loaded:
         model_dir=config.model_dir,
         offline=config.offline,
     )
+    sizes = config.batch_sizes()
+    loaded = _batching(config, paths, sizes) if len(sizes) > 1 and len(paths) == 1 else None
+    loaded = loaded or _one_by_one(config, paths)
+    percent = 100 * loaded.share
+    _log.info("%s runs on %s (%.0f %% of nodes)", model.name, loaded.provider, percent)
+    return loaded
+
+
+def _batching(
+    config: SessionConfig, paths: Tuple[str, ...], sizes: Tuple[int, ...]
+) -> Optional[Loaded]:
+    """The session with batches, if its graph takes them and gives the masks it should."""
+    try:
+        loaded = _placed(config, (batch_axis.ensure(paths[0]),))
+        (inner,) = inner_sessions(loaded.session)
+        batches = probe(inner, sizes)
+        if len(batches.sizes) > 1:
+            return _with_stand_in(loaded, config, batches)
+    except ProviderNotInUse:
+        raise
+    except Exception as error:
+        _log.info("%s takes no batches: %s", config.model, error)
+    _log.warning("%s runs one picture at a time: its graph takes no batches", config.model)
+    return None
+
+
+def _one_by_one(config: SessionConfig, paths: Tuple[str, ...]) -> Loaded:
+    loaded = _placed(config, paths)
+    if len(paths) > 1:
+        return loaded
+    return _with_stand_in(loaded, config, Batches((1,), True))
+
+
+def _with_stand_in(loaded: Loaded, config: SessionConfig, batches: Batches) -> Loaded:
+    (inner,) = inner_sessions(loaded.session)
+    stand_in = Batching(
+        inner,
+        max_size=batches.sizes[-1],
+        wait_msecs=config.max_batch_wait_msecs,
+        sizes=batches.sizes if config.has_fixed_sizes() else (),
+        exact=batches.exact,
+    )
+    if loaded.session is inner:
+        return loaded._replace(session=stand_in)
+    loaded.session.inner_session = stand_in
+    return loaded
+
+
+def _placed(config: SessionConfig, paths: Tuple[str, ...]) -> Loaded:
+    """A session of these files, if its nodes are where they were asked to be."""
+    model = catalogue.find(config.model)
     unlisted = _unlisted(config)
     if len(unlisted) == len(config.provider_names):
         raise _not_in_use(config, paths[0], "none of them")
@@ -97,7 +148,6 @@ def _proved(config: SessionConfig) -> Loaded:
         if not proof.is_in_use(counted[-1], wanted):
             raise _not_in_use(config, path, _shown(counted[-1]))
     share = min(each.share(wanted) for each in counted)
-    _log.info("%s runs on %s (%.0f %% of nodes)", model.name, counted[0].provider, 100 * share)
     return Loaded(session, counted[0].provider, share)
 
 
@@ -129,8 +179,6 @@ def _rembg_session(config: SessionConfig, paths: Tuple[str, ...]) -> Any:
 
 
 def _told_its_files(base: Any, paths: Tuple[str, ...]) -> Any:
-    from rembg.sessions.base import BaseSession
-
     name = f"rembg_beam:{base.name()}:{paths[0]}"
     members: Dict[str, Any] = {
         "name": classmethod(lambda cls, *args, **kwargs: name),
@@ -140,18 +188,11 @@ def _told_its_files(base: Any, paths: Tuple[str, ...]) -> Any:
         # rembg's own word on a provider that is not in use (ours is an error); it also fails on
         # providers that have options.
         "_warn_on_provider_fallback": lambda self, requested: None,
+        **predicting.members(base),
     }
-    if base.normalize is BaseSession.normalize:
-        members["normalize"] = _normalize
     if len(paths) > 1:
         members["__init__"] = _make_encoder_and_decoder
     return type(base.__name__, (base,), members)
-
-
-def _normalize(
-    self: Any, img: Any, mean: Any, std: Any, size: Any, *args: Any, **kwargs: Any
-) -> Dict[str, Any]:
-    return {self.inner_session.get_inputs()[0].name: normalize(img, mean, std, size)}
 
 
 def _make_encoder_and_decoder(

@@ -53,6 +53,12 @@ CPU = PROVIDERS[0]
 # Who took over from a provider that onnxruntime dropped (ROCm: in 1.23).
 SUCCESSORS: Dict[str, str] = {"ROCMExecutionProvider": "MIGraphXExecutionProvider"}
 
+# GPUs, which a single picture does not fill.
+BATCHING = (
+    *("CUDAExecutionProvider", "TensorrtExecutionProvider", "DmlExecutionProvider"),
+    *("ROCMExecutionProvider", "MIGraphXExecutionProvider"),
+)
+
 FLAVOURS = (
     "onnxruntime",
     "onnxruntime-gpu",

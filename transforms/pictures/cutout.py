@@ -1,19 +1,25 @@
-"""An image, a session and options -> what `rembg.remove` makes of them.
+"""A picture, a session and options -> what `rembg.remove` makes of them.
 
-rembg itself does rembg's work: `cut_out` calls it for one picture, so that every model, option and
-later version behaves as rembg does, pixel for pixel. Of a model with several masks (the cloth
-model) it runs the model once and calls `rembg.remove` for each mask. `RemoveOptions` holds its
-arguments under rembg's names and refuses, with `ValueError`, combinations of which rembg would
-silently drop a part. `cut_out` raises what rembg raises.
+rembg itself does rembg's work: `masks_of` calls its session's `predict`, `cut_out` its `remove`
+with those masks, so that every model, option and later version behaves as rembg does, pixel for
+pixel. A mask alone needs nothing more, and the plain cutout of an RGB picture has an equal, faster
+twin (`plain`). Of a model with several masks (the cloth model) each is cut out by itself.
+
+`RemoveOptions` holds rembg's arguments under rembg's names and refuses, with `ValueError`,
+combinations of which rembg would silently drop a part. The functions raise what rembg raises, but
+for pictures that pymatting refuses: those get their edges by the next simpler way.
 """
 
 import json
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+import numpy as np
 from PIL import Image
 
 from . import foreground, prompts
+from .picture import Picture
+from .plain import plain_cutout
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -32,6 +38,10 @@ _SWITCHES = (
     *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
     "stack_masks",
 )
+
+_BOUNDS = ("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak")
+
+EMPTY_MASK_CHOICES = ("write", "skip", "fail")
 
 _NOT_EXTRAS = {"data", "session", "force_return_bytes", "model_path", "providers", "sess_opts"}
 
@@ -53,6 +63,12 @@ class RemoveOptions:
       vitmatte: soft edges by the ViTMatte model, which rembg downloads; uses the thresholds too.
       vitmatte_model: which ViTMatte, one of `VITMATTE_MODELS`; None for rembg's default.
       stack_masks: of a model with several masks rembg's own tall picture, one above the other.
+      alpha_matting_max_pixels: above so many pixels `decontaminate` takes the place of
+        `alpha_matting`, whose time and memory grow faster than the picture. Raise it if you have
+        minutes and gigabytes for each picture.
+      empty_mask: what becomes of a picture in which the model found nothing: "write" it, as rembg
+        does, "skip" it, or let it "fail".
+      empty_mask_peak: a map whose peak is lower, or that is flat, is such; 0 to 1.
       extras: further keyword arguments for the model, as a mapping: `sam_prompt`, a list of marks;
         `cloth_category`, one of upper, lower, full, attire.
     """
@@ -69,6 +85,9 @@ class RemoveOptions:
     vitmatte: bool = False
     vitmatte_model: Optional[str] = None
     stack_masks: bool = False
+    alpha_matting_max_pixels: int = 2_000_000
+    empty_mask: str = "write"
+    empty_mask_peak: float = 0.1
     extras: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,6 +96,7 @@ class RemoveOptions:
             object.__setattr__(self, "bgcolor", _color(self.bgcolor))
         self._refuse_what_rembg_would_drop()
         self._check_thresholds()
+        self._check_bounds()
         own = sorted(_option_names() & set(self.extras))
         if own:
             raise ValueError(f"extras holds {', '.join(own)}: give options as options")
@@ -87,12 +107,51 @@ class RemoveOptions:
         return self.only_mask or (self.bgcolor is not None and self.bgcolor[3] == 255)
 
     def uses_pymatting(self) -> bool:
-        """Whether rembg estimates foreground colours, with numba's threads."""
+        """Whether rembg estimates colours of the foreground, with pymatting."""
         return not self.only_mask and (self.alpha_matting or self.decontaminate or self.vitmatte)
+
+    def is_plain(self) -> bool:
+        """Whether nothing but the plain cutout is asked for."""
+        return not any(
+            getattr(self, name) for name in (*_SWITCHES, "bgcolor") if name != "stack_masks"
+        )
+
+    def is_mask_alone(self) -> bool:
+        """Whether the mask is asked for as the model gave it."""
+        return self.only_mask and not self.post_process_mask
+
+    def matting(self) -> Optional[str]:
+        """The option that makes soft edges; None without one."""
+        for name in ("vitmatte", "alpha_matting", "decontaminate"):
+            if getattr(self, name):
+                return None if self.only_mask else name
+        return None
+
+    def bytes_per_pixel(self) -> int:
+        """About what a picture takes in work, decoded, cut out and encoded; measured."""
+        if self.only_mask or not self.uses_pymatting():
+            return 20 if self.is_plain() or self.is_mask_alone() else 36
+        return 1200 if self.alpha_matting else 170
+
+    def bounded(self, size: Tuple[int, int]) -> "RemoveOptions":
+        """These options, `decontaminate` for `alpha_matting` if (width, height) is too large."""
+        if self.alpha_matting and size[0] * size[1] > self.alpha_matting_max_pixels:
+            return self.without_matting(decontaminate=True)
+        return self
+
+    def without_matting(self, decontaminate: bool = False) -> "RemoveOptions":
+        """These options without what makes soft edges, or with `decontaminate` alone."""
+        changed: Dict[str, Any] = {
+            **_THRESHOLDS,
+            **dict.fromkeys(("alpha_matting", "vitmatte"), False),
+            "vitmatte_model": None,
+            "decontaminate": decontaminate and not self.putalpha,
+        }
+        return replace(self, **changed)
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
-        ours = ("extras", "stack_masks")
+        ours = ("extras", "stack_masks", *_BOUNDS)
         changed = {
             option.name: getattr(self, option.name)
             for option in fields(self)
@@ -136,6 +195,18 @@ class RemoveOptions:
         if self.vitmatte_model is not None and not self.vitmatte:
             raise ValueError("vitmatte_model needs vitmatte=True")
 
+    def _check_bounds(self) -> None:
+        most = self.alpha_matting_max_pixels
+        if not isinstance(most, int) or most < 0:
+            raise ValueError(f"alpha_matting_max_pixels={most!r} must be a count of pixels")
+        if self.empty_mask not in EMPTY_MASK_CHOICES:
+            raise ValueError(
+                f"empty_mask={self.empty_mask!r} must be one of {', '.join(EMPTY_MASK_CHOICES)}"
+            )
+        peak = self.empty_mask_peak
+        if not isinstance(peak, (int, float)) or not 0 <= peak <= 1:
+            raise ValueError(f"empty_mask_peak={peak!r} must be a number from 0 to 1")
+
     def _check_thresholds(self) -> None:
         for name, default in _THRESHOLDS.items():
             value = getattr(self, name)
@@ -158,55 +229,104 @@ class RemoveOptions:
             )
 
 
+class Result(NamedTuple):
+    """What became of a picture.
+
+    Attributes:
+      pictures: of its size, by the suffix of their names: one with the suffix "", or one for each
+        mask (".upper"). Arrays, uint8 [height, width] for a mask, [height, width, 4] for a cutout,
+        or images of Pillow's.
+      matting: how soft edges were made, "alpha_matting", "vitmatte" or "decontaminate"; None if
+        they are the mask's.
+    """
+
+    pictures: Dict[str, Any]
+    matting: Optional[str]
+
+
+def masks_of(picture: Picture, session: Any, options: RemoveOptions) -> List[Image.Image]:
+    """The masks that a rembg session's `predict` finds, mode L, of the picture's size.
+
+    The session may be used by many threads. A flat map gives a mask of zeros.
+    """
+    image = picture if getattr(session, "takes_pixels", False) else picture.image
+    with np.errstate(divide="ignore", invalid="ignore"):
+        masks: List[Image.Image] = session.predict(image, **options.extras)
+    return masks
+
+
 def cut_out(
-    image: Image.Image,
-    session: Any,
+    picture: Picture,
+    masks: Sequence[Image.Image],
     options: RemoveOptions,
-    extras: str = "{}",
     *,
     mask_names: Sequence[str] = (),
-) -> Dict[str, Image.Image]:
-    """`rembg.remove` of an image.
+) -> Result:
+    """What `rembg.remove` makes of a picture whose masks are known.
 
     Args:
-      image: of any mode, upright.
-      session: a rembg session; its `predict` may be called by many threads.
-      options: for every picture.
-      extras: for this picture, a JSON object.
+      picture: of any mode, upright.
+      masks: as from `masks_of`.
+      options: this picture's.
       mask_names: of a model with several masks, in the order of its `predict`.
-
-    Returns:
-      Pictures of the image's size by the suffix of their names, RGBA, or mode L with `only_mask`:
-      one with the suffix "", or one for each mask (".upper").
     """
-    options = options.with_extras(json.loads(extras))
     if not mask_names or options.stack_masks:
-        return {"": _remove(image, session, options)}
+        image, matting = _removed(picture, masks, options)
+        return Result({"": image}, matting)
     category = options.extras.get("cc") or options.extras.get("cloth_category")
     names = (category,) if category else mask_names
-    masks = session.predict(image, **options.extras)
-    return {
-        f".{name}": _remove(image, _Predicted(mask), options)
-        for name, mask in zip(names, masks, strict=True)
-    }
+    removed = [_removed(picture, [mask], options) for mask in masks]
+    pictures = {f".{name}": image for name, (image, _) in zip(names, removed, strict=True)}
+    return Result(pictures, removed[0][1])
 
 
 class _Predicted:
-    """A session whose mask is known."""
+    """A session whose masks are known."""
 
-    def __init__(self, mask: Image.Image) -> None:
-        self.mask = mask
+    def __init__(self, masks: Sequence[Image.Image]) -> None:
+        self.masks = list(masks)
 
     def predict(self, image: Image.Image, **arguments: Any) -> List[Image.Image]:
-        return [self.mask]
+        return list(self.masks)
 
 
-def _remove(image: Image.Image, session: Any, options: RemoveOptions) -> Image.Image:
+def _removed(
+    picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
+) -> Tuple[Any, Optional[str]]:
+    """The result, and how its soft edges were made."""
+    if len(masks) == 1 and options.is_mask_alone():
+        return np.asarray(masks[0]), None
+    if len(masks) == 1 and options.is_plain() and picture.mode == "RGB":
+        return plain_cutout(picture.pixels, np.asarray(masks[0])), None
+    if not options.uses_pymatting():
+        return _by_rembg(picture.image, masks, options), None
+    return _matted(picture, masks, options.bounded(picture.size))
+
+
+def _matted(
+    picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
+) -> Tuple[Any, Optional[str]]:
+    """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
+    image = picture.image.convert("L") if picture.mode == "LA" else picture.image
+    foreground.guard()
+    foreground.refused()
+    for simpler in (options, options.without_matting(decontaminate=True)):
+        try:
+            removed = _by_rembg(image, masks, simpler)
+        except Exception:
+            if not foreground.refused():
+                raise
+            continue
+        # rembg itself goes on to decontaminate when alpha matting refuses.
+        return removed, "decontaminate" if foreground.refused() else simpler.matting()
+    return _by_rembg(picture.image, masks, options.without_matting()), None
+
+
+def _by_rembg(image: Image.Image, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
     import rembg
 
-    if options.uses_pymatting():
-        foreground.guard()
-    return rembg.remove(image, session=session, **options.arguments())
+    arguments = {**options.arguments(), "session": _Predicted(masks)}
+    return rembg.remove(image, **arguments)
 
 
 def _option_names() -> Set[str]:

@@ -1,6 +1,7 @@
 """rembg's result -> the bytes of a picture file.
 
-In: an image in mode RGBA or L. Out: PNG, WebP or JPEG bytes. `Encoding` refuses, with
+In: uint8 [height, width, 4] or [height, width], or an image of Pillow's. Out: PNG, WebP or JPEG
+bytes. `Encoding` refuses, with
 `ValueError`, settings a format doesn't have; `encode` raises `EncodeError` for a picture the
 format can't hold (WebP ends at 16383 pixels a side, JPEG at 65535).
 """
@@ -83,18 +84,19 @@ class Encoding:
             raise ValueError(f"quality={quality!r} must be an integer from 0 to {top}")
 
 
-def encode(image: Image.Image, encoding: Encoding, icc_profile: Optional[bytes] = None) -> bytes:
+def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None) -> bytes:
     """The bytes of one picture file, with the ICC profile of its colours if there is one.
 
     >>> encode(Image.new("RGBA", (1, 1)), Encoding())[:4]
     b'\\x89PNG'
     """
+    if encoding.format == "png" and encoding.png_compression is None and can_encode(picture):
+        return encode_png(picture, icc_profile)
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     if encoding.format == "jpeg" and image.mode == "RGBA":
         if image.getchannel("A").getextrema() != (255, 255):
             raise EncodeError("jpeg has no transparency, and the picture has transparent pixels")
         image = image.convert("RGB")
-    if encoding.format == "png" and encoding.png_compression is None and can_encode(image):
-        return encode_png(image, icc_profile)
     buffer = io.BytesIO()
     try:
         image.save(buffer, icc_profile=icc_profile, **encoding.arguments())

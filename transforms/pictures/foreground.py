@@ -4,6 +4,9 @@
 Under numba's `workqueue` layer, which is what remains where neither OpenMP nor TBB is found, two
 threads in such a loop abort the process. `guard` makes rembg call pymatting one thread at a time
 unless numba's layer is one that takes more; which layer there is shows after a first call.
+
+pymatting refuses some pictures (a single pixel, a mask without any background), at which rembg
+either does something simpler without a word or dies. `refused` tells of it.
 """
 
 import contextlib
@@ -15,6 +18,7 @@ _GUARDED = ("estimate_alpha_cf", "estimate_foreground_ml")
 _SAFE_LAYERS = ("omp", "tbb")
 
 _lock = threading.Lock()
+_here = threading.local()
 
 
 def guard() -> None:
@@ -27,11 +31,21 @@ def guard() -> None:
             setattr(rembg.bg, name, _guarded(function))
 
 
+def refused() -> bool:
+    """Whether pymatting refused anything in this thread since this was last asked."""
+    answer, _here.refused = getattr(_here, "refused", False), False
+    return answer
+
+
 def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **more: Any) -> Any:
-        with _turn():
-            return function(*arguments, **more)
+        try:
+            with _turn():
+                return function(*arguments, **more)
+        except Exception:
+            _here.refused = True
+            raise
 
     return call
 

@@ -32,6 +32,9 @@ from . import naming
 # Stores where `create` shows nothing before it is closed.
 OBJECT_STORES = ("gs", "s3", "azfs")
 
+# Of a picture whose size is not known before it is read.
+USUAL_BYTES = 4_000_000
+
 
 @dataclass
 class _Private:
@@ -53,6 +56,16 @@ def read(uri: str) -> bytes:
         return _read_local(uris.local_path(uri))
     with FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         return bytes(file.read())
+
+
+def expected_size(uri: str) -> int:
+    """About how many bytes `read` will give: a local file's size, the usual one elsewhere."""
+    if not uris.is_local(uri):
+        return USUAL_BYTES
+    try:
+        return os.stat(uris.local_path(uri)).st_size
+    except (OSError, ValueError):  # `read` will say why
+        return 0
 
 
 def write(folder: str, name: str, data: bytes, mime_type: str) -> str:

@@ -1,0 +1,25 @@
+"""One picture through the steps between its decoding and its encoding."""
+
+import json
+from typing import Any, Union
+
+from PIL import Image
+
+from rembg_beam.transforms import RemoveOptions
+from rembg_beam.transforms.pictures.cutout import cut_out, masks_of
+from rembg_beam.transforms.pictures.picture import Picture
+
+
+def cut(
+    picture: Union[Picture, Image.Image], session: Any, options: RemoveOptions, extras: str = "{}"
+) -> Image.Image:
+    """Our result, as rembg gives its own: an image of Pillow's."""
+    given = Picture(picture) if isinstance(picture, Image.Image) else picture
+    own = options.with_extras(json.loads(extras))
+    result = cut_out(given, masks_of(given, session, own), own).pictures[""]
+    return result if isinstance(result, Image.Image) else Image.fromarray(result)
+
+
+def cutout_of(result: Any) -> Any:
+    """The cutout of what `RemBGDoFn.work` gives, or the failure it is."""
+    return getattr(result, "cutout", result)

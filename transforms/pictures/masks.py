@@ -1,0 +1,54 @@
+"""A model's masks -> what they say of the picture.
+
+In: masks of a picture, mode L. Out: the share of foreground. `check_mask` raises `EmptyMask` for a
+picture in which the model found nothing, where the options don't want it written all the same.
+"""
+
+from typing import Any, Optional, Sequence
+
+import numpy as np
+
+from ..elements import Facts
+from .cutout import RemoveOptions
+
+# The level from which a pixel counts as foreground.
+FOREGROUND = 128
+
+
+class EmptyMask(ValueError):
+    """The model found nothing in the picture.
+
+    Attributes:
+      facts: what is known of the picture.
+    """
+
+    facts = Facts()
+
+
+def foreground_share(masks: Sequence[Any]) -> float:
+    """The share of pixels that are foreground in any of the masks, 0 to 1.
+
+    >>> foreground_share([np.array([[0, 127, 128, 255]], np.uint8)])
+    0.5
+    """
+    levels = np.maximum.reduce([np.asarray(mask) for mask in masks])
+    return float(np.count_nonzero(levels >= FOREGROUND) / levels.size)
+
+
+def check_mask(masks: Sequence[Any], peak: Optional[float], options: RemoveOptions) -> None:
+    """Raises `EmptyMask` unless something was found or the picture is written anyway.
+
+    Args:
+      masks: of the picture.
+      peak: of the model's map, if it has one.
+      options: the picture's.
+    """
+    if options.empty_mask == "write":
+        return
+    if peak is not None and peak < options.empty_mask_peak:
+        raise EmptyMask(
+            f"the model found nothing in it: the peak of its map is {peak:.3g}, below "
+            f"empty_mask_peak={options.empty_mask_peak:g}"
+        )
+    if not any(np.asarray(mask).any() for mask in masks):
+        raise EmptyMask("the model found nothing in it: its mask is empty")
