@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator, List
 import apache_beam as beam
 import numpy as np
 import pytest
+import standins
 from PIL import Image
 
 from rembg_beam.transforms import memory, metrics
@@ -28,6 +29,22 @@ def _fresh_tally() -> Iterator[None]:
     yield
     metrics.tally.clear()
     memory.forget()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of rembg's with a stand-in for every local model."""
+    home = tmp_path_factory.mktemp("rembg")
+    standins.write_all(home)
+    return home
+
+
+@pytest.fixture
+def rembg_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That home, where rembg looks for its own."""
+    monkeypatch.setenv("REMBG_HOME", str(home))
+    monkeypatch.setenv("MODEL_CHECKSUM_DISABLED", "1")
+    return home
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from rembg_beam.transforms import SessionConfig
 from rembg_beam.transforms.models import catalogue
 
 FLOAT = TensorProto.FLOAT
@@ -30,6 +31,22 @@ def signature(model: catalogue.Model) -> Tuple[str, Sequence[str], int]:
     named = {"isnet-general-use": ISNET, "isnet-anime": ANIME, "bria-rmbg": BRIA}
     named |= {"dis_custom": ISNET, "ben_custom": ISNET, catalogue.CLOTH: CLOTH}
     return named.get(model.name, U2NET)
+
+
+def write_all(home: Path) -> None:
+    """Makes a home of rembg's with a stand-in for every local model."""
+    for model in catalogue.MODELS.values():
+        if not model.is_remote and model.name != catalogue.TINY:
+            write(home / "models" / model.name, model)
+    for model in catalogue.MATTING.values():
+        write(home / "models" / "vitmatte", model)
+
+
+def config(name: str, home: Path, providers: Any = "CPU", **more: Any) -> SessionConfig:
+    """The configuration of a stand-in."""
+    custom = catalogue.MODELS[name].is_custom
+    path = str(home / "models" / name / f"{name}.onnx") if custom else None
+    return SessionConfig(name, providers, model_path=path, offline=True, **more)
 
 
 def write(folder: Path, model: catalogue.Model) -> List[Path]:

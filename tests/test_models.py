@@ -17,11 +17,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import rembg
-import standins
 from cutting import cutout_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from standins import config
 
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
@@ -32,31 +32,6 @@ from rembg_beam.transforms.models.resample import resize
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of rembg's with a stand-in for every local model, and a folder of custom ones."""
-    home = tmp_path_factory.mktemp("rembg")
-    for model in MODELS.values():
-        if not model.is_remote and model.name != catalogue.TINY:
-            standins.write(home / "models" / model.name, model)
-    for model in catalogue.MATTING.values():
-        standins.write(home / "models" / "vitmatte", model)
-    return home
-
-
-@pytest.fixture
-def rembg_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("REMBG_HOME", str(home))
-    monkeypatch.setenv("MODEL_CHECKSUM_DISABLED", "1")
-    return home
-
-
-def config(name: str, home: Path, providers: Any = "CPU", **more: Any) -> SessionConfig:
-    custom = MODELS[name].is_custom
-    path = str(home / "models" / name / f"{name}.onnx") if custom else None
-    return SessionConfig(name, providers, model_path=path, offline=True, **more)
 
 
 def cut(dofn: RemBGDoFn, data: Any) -> Any:

@@ -4,9 +4,9 @@ rembg shrinks every picture to its model's input and enlarges every mask to its 
 Pillow's Lanczos filter. Pillow sums one pixel after another; the same sums in another order of
 loops, which a compiler turns into vector instructions (numba, which rembg brings along), take a
 quarter of the time. The arithmetic is that of Pillow's `Resample.c`: weights in double precision,
-rounded to 22 bits behind the point, sums in 32-bit integers, horizontally, rounded to 8 bits, then
-vertically. `resize` compares itself with Pillow once in a process and leaves the work to it where
-a single bit differs. Nothing here fails.
+rounded to 22 bits behind the point, sums in 32-bit integers, in one direction, rounded to 8 bits,
+then in the other. `resize` compares itself with Pillow once in a process, and leaves the work to it
+where a single bit differs. Nothing here fails.
 """
 
 import functools
@@ -21,6 +21,9 @@ PRECISION_BITS = 22
 
 # Lanczos: the lobes on each side.
 SUPPORT = 3.0
+
+# Pillow first lowers a picture that is more than so many times as high as wide.
+_TALL = 100
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +40,8 @@ def is_pillows() -> bool:
     """Whether these are the bits of the Pillow that is installed; compiles what `resize` needs."""
     random = np.random.default_rng(0)
     grey, color = (random.integers(0, 256, shape, np.uint8) for shape in ((37, 53), (61, 45, 3)))
-    for pixels in (grey, color):
+    tall = random.integers(0, 256, (707, 7, 3), np.uint8)
+    for pixels in (grey, color, tall):
         for size in ((20, 30), (97, 71)):
             theirs = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)
             try:
@@ -52,18 +56,33 @@ def is_pillows() -> bool:
 
 
 def _resize(pixels: Any, size: Tuple[int, int]) -> Any:
-    width, height = size
-    cells = np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], -1)
-    if cells.shape[1] != width:
-        narrow = np.empty((cells.shape[0], width, cells.shape[2]), np.uint8)
-        _kernels().horizontally(cells, *_weights(cells.shape[1], width), narrow)
-        cells = narrow
-    if cells.shape[0] != height:
-        low = np.empty((height, width, cells.shape[2]), np.uint8)
-        rows = cells.reshape(cells.shape[0], -1)
-        _kernels().vertically(rows, *_weights(cells.shape[0], height), low.reshape(height, -1))
-        cells = low
-    return cells.reshape(height, width, *pixels.shape[2:])
+    height, width = pixels.shape[:2]
+    passes = (_to_width, size[0]), (_to_height, size[1])
+    # As Pillow's `Image.resize`.
+    is_tall = height > width * _TALL and size[1] < height
+    cells = np.ascontiguousarray(pixels).reshape(height, width, -1)
+    for one_way, length in reversed(passes) if is_tall else passes:
+        cells = one_way(cells, length)
+    return cells.reshape(size[1], size[0], *pixels.shape[2:])
+
+
+def _to_width(cells: Any, width: int) -> Any:
+    height, before, channels = cells.shape
+    if before == width:
+        return cells
+    resized = np.empty((height, width, channels), np.uint8)
+    _kernels().horizontally(cells, *_weights(before, width), resized)
+    return resized
+
+
+def _to_height(cells: Any, height: int) -> Any:
+    before, width, channels = cells.shape
+    if before == height:
+        return cells
+    resized = np.empty((height, width, channels), np.uint8)
+    weights = _weights(before, height)
+    _kernels().vertically(cells.reshape(before, -1), *weights, resized.reshape(height, -1))
+    return resized
 
 
 @functools.lru_cache(maxsize=256)

@@ -296,10 +296,10 @@ def _removed(
     """The result, and how its soft edges were made."""
     if len(masks) == 1 and options.is_mask_alone():
         return np.asarray(masks[0]), None
-    if len(masks) == 1 and options.is_plain() and picture.mode == "RGB":
+    if len(masks) == 1 and options.is_plain() and picture.is_opaque_rgb:
         return plain_cutout(picture.pixels, np.asarray(masks[0])), None
     if not options.uses_pymatting():
-        return _by_rembg(picture.image, masks, options), None
+        return _by_rembg(_with_alpha_to_come(picture.image, options), masks, options), None
     return _matted(picture, masks, options.bounded(picture.size))
 
 
@@ -320,6 +320,13 @@ def _matted(
         # rembg itself goes on to decontaminate when alpha matting refuses.
         return removed, "decontaminate" if foreground.refused() else simpler.matting()
     return _by_rembg(picture.image, masks, options.without_matting()), None
+
+
+def _with_alpha_to_come(image: Image.Image, options: RemoveOptions) -> Image.Image:
+    """Greys with `putalpha` would become LA, which rembg can't put a `bgcolor` behind."""
+    if options.putalpha and options.bgcolor is not None and image.mode in ("L", "LA", "1"):
+        return image.convert("RGB")
+    return image
 
 
 def _by_rembg(image: Image.Image, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:

@@ -51,6 +51,13 @@ class Picture:
         """Pillow's name of the kind of its pixels."""
         return "RGB" if self._image is None else self._image.mode
 
+    @property
+    def is_opaque_rgb(self) -> bool:
+        """Whether `pixels` are all there is to it."""
+        return self._image is None or (
+            self._image.mode == "RGB" and not self._image.has_transparency_data
+        )
+
     @functools.cached_property
     def image(self) -> Image.Image:
         """It as Pillow has it, not to be changed."""

@@ -1,0 +1,304 @@
+"""Dynamic batching: the calls of many threads in few runs, each with what it gets alone."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, List, NamedTuple, Tuple
+
+import kinds
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import standins
+from cutting import cutout_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from rembg_beam.transforms import RemBGDoFn, SessionConfig
+from rembg_beam.transforms.elements import Cutout, Failure
+from rembg_beam.transforms.models import batch_axis, batching, opening, runs
+from rembg_beam.transforms.models.batching import Batching
+
+
+class Input(NamedTuple):
+    """As much of onnxruntime's `NodeArg`."""
+
+    name: str
+    shape: List[int]
+
+
+class Doubling:
+    """As much of an onnxruntime session as `Batching` looks at: twice its input, after a while."""
+
+    def __init__(self, seconds: float = 0.0, noise: float = 0.0) -> None:
+        self.seconds = seconds
+        self.noise = noise
+        self.sizes: List[int] = []
+
+    def get_inputs(self) -> Any:
+        return [Input("x", [1, 2])]
+
+    def run(self, names: Any, feeds: Any, run_options: Any = None) -> List[Any]:
+        x = feeds["x"]
+        self.sizes.append(len(x))
+        time.sleep(self.seconds)
+        if np.isnan(x).any():
+            raise ValueError("a bad picture")
+        return [2 * x + (self.noise if len(x) > 1 else 0)]
+
+
+def call(batch: Batching, value: float) -> float:
+    (result,) = batch.run(None, {"x": np.full((1, 2), value, np.float32)})
+    assert result.shape == (1, 2)
+    return float(result[0, 0])
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(-99, 99), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+def test_every_caller_gets_its_own(values: List[int], max_size: int, fixed: bool) -> None:
+    sizes = (1, max_size) if fixed else ()
+    batch = Batching(inner := Doubling(), max_size=max_size, wait_msecs=1, sizes=sizes)
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(lambda value: call(batch, value), values))
+    assert results == [2 * value for value in values]
+    assert batch.calls == len(values) and batch.runs == len(inner.sizes)
+    assert set(inner.sizes) <= (set(sizes) if fixed else set(range(1, max_size + 1)))
+
+
+def test_sixteen_callers_fill_most_of_a_batch() -> None:
+    batch = Batching(Doubling(seconds=0.01), max_size=16, wait_msecs=5)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda value: call(batch, value), range(480)))
+    assert batch.calls / batch.runs >= 8
+
+
+def test_a_lone_caller_waits_no_longer_than_it_is_told() -> None:
+    batch = Batching(Doubling(), max_size=8, wait_msecs=20)
+    start = time.monotonic()
+    assert call(batch, 3) == 6
+    assert 0.015 < time.monotonic() - start < 1
+
+
+def test_without_batches_calls_run_side_by_side() -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    class Meeting(Doubling):
+        def run(self, *arguments: Any) -> Any:
+            together.wait()
+            return super().run(*arguments)
+
+    batch = Batching(Meeting(), max_size=1)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda value: call(batch, value), range(4))) == [0, 2, 4, 6]
+
+
+def test_a_failed_batch_is_rerun_one_by_one() -> None:
+    batch = Batching(inner := Doubling(seconds=0.01), max_size=8, wait_msecs=50)
+
+    def one(value: float) -> Any:
+        try:
+            return call(batch, value)
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(one, [1, 2, float("nan"), 4, 5, 6, 7, 8]))
+    assert results == [2, 4, "a bad picture", 8, 10, 12, 14, 16]
+    assert max(inner.sizes) > 1
+
+
+def test_different_shapes_never_share_a_batch() -> None:
+    batch = Batching(Doubling(seconds=0.005), max_size=8, wait_msecs=20)
+
+    def one(width: int) -> Any:
+        (result,) = batch.run(None, {"x": np.ones((1, width), np.float32)})
+        return result.shape
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, [2, 3] * 12)) == [(1, 2), (1, 3)] * 12
+
+
+def test_who_watches_learns_of_its_own_run_only() -> None:
+    batch = Batching(Doubling(seconds=0.005), max_size=4, wait_msecs=20, exact=False)
+
+    def one(value: float) -> Tuple[int, float]:
+        with runs.watching() as seen:
+            call(batch, value)
+        return len(seen), float(seen[0].outputs[0][0, 0])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(16))) == [(1, 2 * value) for value in range(16)]
+
+
+# what a graph makes of batches
+
+
+def test_a_probe_takes_the_sizes_that_work() -> None:
+    assert batching.probe(Doubling(), (1, 4, 16)) == ((1, 4, 16), True)
+
+    class Small(Doubling):
+        def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
+            if len(feeds["x"]) > 4:
+                raise MemoryError("no room")
+            return super().run(names, feeds)
+
+    assert batching.probe(Small(), (1, 4, 16)) == ((1, 4), True)
+
+    class Fixed(Doubling):
+        def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
+            return [super().run(names, feeds)[0][:1]]
+
+    assert batching.probe(Fixed(), (1, 4)) == ((1,), True)
+
+
+class Map(Doubling):
+    """A map whose batches are off by something."""
+
+    def __init__(self, off: float, share: float = 1.0) -> None:
+        super().__init__()
+        self.off, self.share = off, share
+
+    def get_inputs(self) -> Any:
+        return [Input("x", [1, 3, 40, 40])]
+
+    def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
+        x = feeds["x"]
+        found = 1 / (1 + np.exp(-x[:, :1]))
+        if len(x) > 1:
+            found[..., : int(40 * self.share)] += self.off
+        return [found.astype(np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("off", "share", "batches"),
+    [
+        (1e-7, 1.0, ((1, 4), False)),  # a GPU's rounding
+        (1e-2, 1.0, ((1,), True)),  # several levels
+        (3e-3, 0.04, ((1, 4), False)),  # one level, of few pixels
+        (3e-3, 0.5, ((1,), True)),  # one level, of too many
+    ],
+)
+def test_batches_may_move_few_pixels_by_one_level(off: float, share: float, batches: Any) -> None:
+    assert batching.probe(Map(off, share), (1, 4)) == batches
+
+
+def segmenter(path: Path, *, baked: bool) -> str:
+    """A graph for one picture, with the shapes written into constants as exporters do it."""
+    node = helper.make_node
+    weight = np.random.default_rng(0).normal(0, 0.5, (4, 3, 3, 3)).astype(np.float32)
+    rest = [5, 4, 256] if baked else [1, 4, -1]
+    constants = {
+        "flat": np.array(rest, np.int64),
+        "square": np.array([1, 4, 16, 16], np.int64),
+        "sizes": np.array([1, 4, 32, 32], np.int64),
+        "kernel": weight,
+        "mix": np.ones((1, 4, 1, 1), np.float32),
+    }
+    nodes = [
+        node("Conv", ["input.1", "kernel"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        node("Reshape", ["a", "flat"], ["b"]),
+        node("Reshape", ["b", "square"], ["c"]),
+        node("Resize", ["c", "", "", "sizes"], ["d"], mode="linear"),
+        node("Conv", ["d", "mix"], ["e"]),
+        node("Sigmoid", ["e"], ["map"]),
+    ]
+    if baked:
+        constants["flat"] = np.array([2, 2, 256], np.int64)
+    graph = helper.make_graph(
+        nodes,
+        "baked",
+        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, 32, 32])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(path))
+    return str(path)
+
+
+def session_of(path: str) -> Any:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_graph_for_one_picture_is_opened_for_many(cache: Path, tmp_path: Path) -> None:
+    path = segmenter(tmp_path / "one.onnx", baked=False)
+    with pytest.raises(Exception, match="Got: 2 Expected: 1"):
+        session_of(path).run(None, {"input.1": np.zeros((2, 3, 32, 32), np.float32)})
+    opened = batch_axis.ensure(path)
+    assert opened != path and batch_axis.ensure(path) == opened
+    assert batch_axis.ensure(opened) == opened
+    found = batching.probe(session_of(opened), (1, 2, 5))
+    assert found.sizes == (1, 2, 5)
+    pictures = np.random.default_rng(1).normal(0, 1, (5, 3, 32, 32)).astype(np.float32)
+    (batch,) = session_of(opened).run(None, {"input.1": pictures})
+    for index in range(5):
+        (alone,) = session_of(path).run(None, {"input.1": pictures[index : index + 1]})
+        assert np.abs(batch[index] - alone[0]).max() < 1e-6
+
+
+def test_a_graph_that_cannot_be_opened_runs_one_by_one(
+    cache: Path, tmp_path: Path, caplog: Any
+) -> None:
+    path = segmenter(tmp_path / "one.onnx", baked=True)
+    assert batching.probe(session_of(batch_axis.ensure(path)), (1, 2)).sizes == (1,)
+    made = SessionConfig("u2net_custom", model_path=path, max_batch_size=4)
+    loaded = opening.open_session(made)
+    assert loaded.session.inner_session.max_size == 1
+    assert "u2net_custom runs one picture at a time" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "u2net_cloth_seg"])
+def test_pictures_of_many_threads_share_runs(
+    rembg_home: Path, name: str, encoded: Callable[..., bytes]
+) -> None:
+    made = standins.config(name, rembg_home, max_batch_size=4, max_batch_wait_msecs=200)
+    dofn = RemBGDoFn(made)
+    dofn.setup()
+    batch = dofn._held[made].session.inner_session
+    data = [encoded(seed=seed, width=40 + seed) for seed in range(7)] + [b"no picture"]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda one: cutout_of(dofn.work(("key", one))), data))
+    assert [type(result) for result in results] == [Cutout] * 7 + [Failure]
+    assert batch.calls == 7 and batch.runs <= 4
+    assert {result.facts.batched for result in results[:7]} <= {not batch.exact, False}
+    dofn.teardown()
+
+
+def test_batches_are_padded_to_few_sizes_where_a_provider_pays_for_each() -> None:
+    gpu = SessionConfig("u2net", "CUDA")
+    assert gpu.batch_sizes() == (1, 4, 16) and gpu.has_fixed_sizes()
+    assert SessionConfig("isnet-general-use", "CUDA").batch_sizes() == (1, 4)
+    assert SessionConfig("u2net", "CUDA", max_batch_size=1).batch_sizes() == (1,)
+    assert SessionConfig("u2net").batch_sizes() == (1,)
+    assert not SessionConfig("u2net", max_batch_size=8).has_fixed_sizes()
+    assert gpu.default_threads() == SessionConfig("u2net").default_threads() + 16
+
+
+@pytest.mark.parametrize("name", ["birefnet-general", "u2netp", "sam", "u2net_cloth_seg"])
+def test_the_peak_is_that_of_the_map_before_it_is_stretched(rembg_home: Path, name: str) -> None:
+    made = standins.config(name, rembg_home)
+    dofn = RemBGDoFn(made)
+    dofn.setup()
+    cutout = cutout_of(dofn.work(("key", kinds.KINDS["RGB"]())))
+    peak = cutout.facts.peak
+    if name in ("sam", "u2net_cloth_seg"):
+        assert peak is None
+    else:
+        inner = dofn._held[made].session.inner_session
+        assert 0 < peak < 1
+        with runs.watching() as seen:
+            dofn.work(("key", kinds.KINDS["RGB"]()))
+        raw = seen[-1].outputs[0].max()
+        assert inner.calls == 2
+        wanted = 1 / (1 + np.exp(-raw)) if name.startswith("birefnet") else raw
+        assert peak == pytest.approx(wanted, rel=1e-6)
+    dofn.teardown()

@@ -1,0 +1,274 @@
+"""The pixels are rembg's own: every model, every option, pictures of every kind, in any company."""
+
+import inspect
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import kinds
+import numpy as np
+import pytest
+import rembg
+from cutting import cutout_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from standins import config
+
+from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
+from rembg_beam.transforms.models import catalogue, predicting, resample
+from rembg_beam.transforms.models.catalogue import MODELS
+from rembg_beam.transforms.pictures import jpeg
+from rembg_beam.transforms.pictures.plain import plain_cutout
+
+LOCAL = [name for name, model in MODELS.items() if not model.is_remote and name != catalogue.TINY]
+
+MATTING = {"alpha_matting": True, "alpha_matting_erode_size": 2}
+
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "none": {},
+    "only_mask": {"only_mask": True},
+    "post_process_mask": {"post_process_mask": True},
+    "only_mask, post_process_mask": {"only_mask": True, "post_process_mask": True},
+    "putalpha": {"putalpha": True},
+    "putalpha, post_process_mask": {"putalpha": True, "post_process_mask": True},
+    "bgcolor": {"bgcolor": (9, 8, 7, 255)},
+    "bgcolor, putalpha": {"bgcolor": (9, 8, 7, 99), "putalpha": True},
+    "bgcolor, post_process_mask": {"bgcolor": (9, 8, 7, 255), "post_process_mask": True},
+    "decontaminate": {"decontaminate": True},
+    "decontaminate, bgcolor": {"decontaminate": True, "bgcolor": (9, 8, 7, 255)},
+    "decontaminate, post_process_mask": {"decontaminate": True, "post_process_mask": True},
+    "alpha_matting": MATTING,
+    "alpha_matting, bgcolor": {**MATTING, "bgcolor": (9, 8, 7, 255)},
+    "alpha_matting, post_process_mask": {**MATTING, "post_process_mask": True},
+}
+
+
+@pytest.fixture
+def theirs(rembg_home: Path) -> Any:
+    """rembg's own session, of a stand-in whose every output pixel depends on the whole input."""
+    return rembg.new_session("u2netp", providers=["CPUExecutionProvider"])
+
+
+def expected(data: bytes, session: Any, options: Dict[str, Any]) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return rembg.remove(image, session=session, **options)
+
+
+def ours(dofn: RemBGDoFn, data: bytes) -> Tuple[Image.Image, Cutout]:
+    cutout = cutout_of(dofn.work(("key", data)))
+    assert isinstance(cutout, Cutout), cutout
+    image = Image.open(io.BytesIO(cutout.parts[0].data))
+    image.load()
+    return image, cutout
+
+
+def assert_same(image: Image.Image, other: Image.Image, *, levels: int = 0) -> None:
+    assert (image.mode, image.size) == (other.mode, other.size)
+    difference = np.abs(np.asarray(image, int) - np.asarray(other, int))
+    assert difference.max(initial=0) <= levels
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+def test_every_option_on_pictures_of_every_kind(
+    rembg_home: Path, theirs: Any, options: Dict[str, Any]
+) -> None:
+    dofn = RemBGDoFn(config("u2netp", rembg_home), options=RemoveOptions(**options))
+    dofn.setup()
+    compared = 0
+    chosen = [kind for kind in kinds.KINDS if not (_is_slow(options) and _is_one_of_many(kind))]
+    for kind in chosen:
+        data = kinds.KINDS[kind]()
+        image, cutout = ours(dofn, data)
+        assert image.size == (cutout.facts.width, cutout.facts.height)
+        wanted = _expected_if_any(kind, data, theirs, options)
+        if wanted is None:
+            continue
+        assert_same(image, wanted)
+        compared += 1
+    dofn.teardown()
+    assert compared >= len(chosen) - 7
+
+
+def _is_slow(options: Dict[str, Any]) -> bool:
+    return "alpha_matting" in options or "decontaminate" in options
+
+
+def _is_one_of_many(kind: str) -> bool:
+    return "4000" in kind or ("turned" in kind and kind[-1] not in "16")
+
+
+def _expected_if_any(
+    kind: str, data: bytes, session: Any, options: Dict[str, Any]
+) -> Optional[Image.Image]:
+    """rembg's result; None where rembg dies or takes a palette's indices for levels."""
+    if kind in ("P", "P, transparent") and (
+        options.get("putalpha") or options.get("alpha_matting")
+    ):
+        return None
+    try:
+        return expected(data, session, options)
+    except (ValueError, ZeroDivisionError, AssertionError):
+        grey = kind in ("L JPEG", "LA", "L", "1")
+        matted = options.get("alpha_matting") or options.get("decontaminate")
+        assert (kind == "1x1" and matted) or (grey and (matted or "bgcolor" in options)), kind
+        return None
+
+
+@pytest.mark.parametrize("options", [{"vitmatte": True}, {"vitmatte": True, "putalpha": True}])
+@pytest.mark.parametrize("kind", ["RGB JPEG", "RGBA", "JPEG turned 6", "L"])
+def test_vitmatte(rembg_home: Path, theirs: Any, kind: str, options: Dict[str, Any]) -> None:
+    dofn = RemBGDoFn(config("u2netp", rembg_home), options=RemoveOptions(**options))
+    dofn.setup()
+    data = kinds.KINDS[kind]()
+    image, cutout = ours(dofn, data)
+    dofn.teardown()
+    assert_same(image, expected(data, theirs, options))
+    assert cutout.facts.matting == "vitmatte"
+
+
+@pytest.mark.parametrize("name", [name for name in LOCAL if name != catalogue.CLOTH])
+def test_every_model(rembg_home: Path, name: str) -> None:
+    made = config(name, rembg_home)
+    more = {"model_path": made.model_path} if made.model_path else {}
+    session = rembg.new_session(name, providers=["CPUExecutionProvider"], **more)
+    dofn = RemBGDoFn(made)
+    dofn.setup()
+    for options in ("none", "only_mask", "post_process_mask", "bgcolor, putalpha"):
+        dofn.options = RemoveOptions(**OPTIONS[options])
+        for kind in ("RGB JPEG", "RGBA", "JPEG turned 6"):
+            data = kinds.KINDS[kind]()
+            assert_same(ours(dofn, data)[0], expected(data, session, OPTIONS[options]))
+    dofn.teardown()
+
+
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.sampled_from(sorted(kinds.KINDS)), min_size=1, max_size=16),
+    st.sampled_from([2, 3, 8]),
+    st.sampled_from(["u2netp", "silueta"]),
+)
+def test_whatever_shares_the_batch(
+    rembg_home: Path, company: List[str], max_batch_size: int, name: str
+) -> None:
+    made = config(name, rembg_home, max_batch_size=max_batch_size, max_batch_wait_msecs=20)
+    session = rembg.new_session(name, providers=["CPUExecutionProvider"])
+    dofn = RemBGDoFn(made)
+    dofn.setup()
+    data = [kinds.KINDS[kind]() for kind in company]
+    with ThreadPoolExecutor(len(data)) as pool:
+        results = list(pool.map(lambda one: ours(dofn, one), data))
+    batching = dofn._held[made].session.inner_session
+    assert batching.runs <= batching.calls and batching.max_size == max_batch_size
+    for one, (image, cutout) in zip(data, results, strict=True):
+        wanted = expected(one, session, {"only_mask": True})
+        mask = image.getchannel(image.mode[-1]) if image.mode[-1] == "A" else image
+        if image.mode == "RGBA" and wanted.size == image.size and not cutout.facts.batched:
+            assert_same(image, expected(one, session, {}))
+        assert mask.size == wanted.size
+    dofn.teardown()
+
+
+def test_rembg_is_still_what_its_twins_are_made_after() -> None:
+    """Says which sessions' `predict` we take apart; if rembg changes one, it runs as it is."""
+    from rembg.sessions.base import BaseSession
+
+    for name in LOCAL:
+        base = rembg.sessions.sessions[MODELS[name].session]
+        found = set(predicting.members(base))
+        if name == catalogue.SAM or name == catalogue.CLOTH:
+            assert found == {"normalize"}
+        else:
+            assert found == {"normalize", "predict", "takes_pixels"}, name
+    source = inspect.getsource(BaseSession.normalize)
+    assert 'img.convert("RGB").resize(size, Image.Resampling.LANCZOS)' in source
+    assert inspect.getsource(rembg.bg.naive_cutout).count("Image.composite(img, empty, mask)") == 1
+
+
+# the twins, each against the slow obvious one
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.sampled_from([None, 3]),
+    st.integers(0, 2**32 - 1),
+)
+def test_resizing_is_pillows(
+    width: int, height: int, new_width: int, new_height: int, channels: Any, seed: int
+) -> None:
+    shape = (height, width, channels) if channels else (height, width)
+    levels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    levels[seed % height] = 255 * (seed % 2)  # overshoots at edges are clipped
+    size = (new_width, new_height)
+    wanted = Image.fromarray(levels).resize(size, Image.Resampling.LANCZOS)
+    assert resample.is_pillows()
+    assert np.array_equal(resample.resize(levels, size), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (320, 320), (1024, 1024), (6001, 11), (11, 6001)])
+def test_resizing_large_pictures_is_pillows(size: Tuple[int, int]) -> None:
+    color = kinds.pixels(*size)
+    for new in ((320, 320), (1024, 1024)):
+        wanted = Image.fromarray(color).resize(new, Image.Resampling.LANCZOS)
+        assert np.array_equal(resample.resize(color, new), np.asarray(wanted))
+    mask = kinds.pixels(320, 320)[..., 0]
+    wanted = Image.fromarray(mask).resize(size, Image.Resampling.LANCZOS)
+    assert np.array_equal(resample.resize(np.ascontiguousarray(mask), size), np.asarray(wanted))
+
+
+def test_where_numba_is_no_help_pillow_resizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resample, "is_pillows", lambda: False)
+    monkeypatch.setattr(resample, "_resize", None)
+    levels = kinds.pixels(20, 10)
+    wanted = Image.fromarray(levels).resize((7, 5), Image.Resampling.LANCZOS)
+    assert np.array_equal(resample.resize(levels, (7, 5)), np.asarray(wanted))
+
+
+def test_the_plain_cutout_is_rembgs_for_every_level_of_color_and_mask() -> None:
+    level, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    color = np.stack([level, 255 - level, level // 2], -1)
+    wanted = rembg.bg.naive_cutout(Image.fromarray(color), Image.fromarray(alpha))
+    assert np.array_equal(plain_cutout(color, alpha), np.asarray(wanted))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 80),
+    st.integers(1, 80),
+    st.integers(1, 100),
+    st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+    st.booleans(),
+    st.integers(0, 9),
+    st.integers(0, 2**32 - 1),
+)
+def test_jpegs_are_pillows(
+    width: int, height: int, quality: int, sampling: str, prog: bool, restart: int, seed: int
+) -> None:
+    data = kinds.saved(
+        kinds.rgb(width, height, seed),
+        "JPEG",
+        quality=quality,
+        subsampling=sampling,
+        progressive=prog,
+        restart_marker_blocks=restart,
+    )
+    assert jpeg.is_pillows()
+    found = jpeg.decode_jpeg(data)
+    with Image.open(io.BytesIO(data)) as image:
+        assert found is not None and np.array_equal(found, np.asarray(image))
+
+
+def test_a_jpeg_with_anything_wrong_is_left_to_pillow() -> None:
+    data = kinds.KINDS["RGB JPEG"]()
+    middle = len(data) // 2
+    assert jpeg.decode_jpeg(data[:-20]) is None
+    assert jpeg.decode_jpeg(data[:middle] + b"\xff\x00\xff\xd9") is None
+    assert jpeg.decode_jpeg(kinds.KINDS["RGB"]()) is None
