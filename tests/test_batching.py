@@ -176,7 +176,7 @@ class Map(Doubling):
     ("off", "share", "batches"),
     [
         (1e-7, 1.0, ((1, 4), False)),  # a GPU's rounding
-        (1e-2, 1.0, ((1,), True)),  # several levels
+        (1e-2, 0.9, ((1,), True)),  # several levels
         (3e-3, 0.04, ((1, 4), False)),  # one level, of few pixels
         (3e-3, 0.5, ((1,), True)),  # one level, of too many
     ],
