@@ -13,7 +13,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import beam_options, run, settings
+from rembg_beam.pipelines import beam_options, run, settings, values
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -222,6 +222,31 @@ def test_a_wrong_config_names_the_key(
     (tmp_path / "config.yaml").write_text(text)
     status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
     assert status == 2 and message in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max_memory", "2 apples"], "--max_memory: '2 apples' must be a number of bytes"),
+        (["--max_memory", "0"], "max_memory=0 must be a positive integer"),
+        (["--max-batch-size=0"], "max_batch_size=0 must be an integer from 1"),
+        (["--max_batch_wait_msecs", "soon"], "must be a number"),
+        (["--empty_mask", "drop"], "must be one of write, skip, fail"),
+    ],
+)
+def test_a_wrong_bound_names_the_flag(
+    command: Any, photos: Path, flags: List[str], message: str
+) -> None:
+    status, _, err = command("--input", photos, *flags)
+    assert status == 2 and message in err
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("2GB", 2 * 10**9), ("1.5 MiB", 1536 * 1024), ("7", 7), (7, 7), ("3kb", 3000), ("1B", 1)],
+)
+def test_a_number_of_bytes(text: Any, count: int) -> None:
+    assert values.KINDS["bytes"](text) == count
 
 
 def test_a_run_that_fails(command: Any, photos: Path) -> None:

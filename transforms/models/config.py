@@ -9,8 +9,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Tuple
 
-from loky import cpu_count
-
 from . import catalogue, providers
 from .catalogue import Model
 
@@ -94,7 +92,9 @@ class SessionConfig:
 
         One for each core it may use; where the model runs elsewhere, as many more as a batch has.
         """
-        cores = cpu_count()
+        from loky import cpu_count
+
+        cores = int(cpu_count())
         return cores if self.runs_on_cpu() else cores + self.batch_sizes()[-1]
 
     def batch_sizes(self) -> Tuple[int, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from .normalize import normalize
-from .resample import resize
+from .resample import is_pillows, resize
 from .runs import watching
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
@@ -35,6 +35,7 @@ def members(base: Any) -> Dict[str, Any]:
         if _ENDS.search(inspect.getsource(base.predict)):
             found["predict"] = _predict_of(base)
             found["takes_pixels"] = True
+            is_pillows()  # compiles, if it must, before the first picture comes
     return found
 
 
