@@ -1,0 +1,66 @@
+"""`make bench`: its graphs are the published ones, its bars are judged strictly, and it runs."""
+
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def module(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a module of `benchmarks/`."""
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    return importlib.import_module
+
+
+def test_the_graph_has_the_published_size(module: Any, tmp_path: Path) -> None:
+    (line,) = module("graphs").facts(tmp_path, ["u2netp"])
+    assert line == (
+        "- u2netp: 119 convolutions, 1.13 M parameters (1.13 M with batch norms folded), 4.5 MB, "
+        "7 outputs"
+    )
+
+
+def test_the_graph_without_a_model_has_its_signature(module: Any, tmp_path: Path) -> None:
+    import onnxruntime
+
+    graphs = module("graphs")
+    paths = [graphs.write(tmp_path, "u2netp"), graphs.write_without(tmp_path)]
+    ends = []
+    for path in paths:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        found = [*session.get_inputs(), *session.get_outputs()]
+        ends.append([(end.name, end.shape, end.type) for end in found])
+    assert ends[0] == ends[1]
+
+
+def test_bars_are_met_without_rounding(module: Any) -> None:
+    report = module("report")
+    ratio = report.Bar("key", "a ratio", 0.95, 0.97, 2, at_least=True)
+    assert [ratio.met(value) for value in (0.97, 0.9699, 0.9499)] == ["further", "bar", "**no**"]
+    cost = report.Bar("key", "a cost", 25, 16, 1, " ms")
+    assert [cost.met(value) for value in (16, 16.01, 25.01)] == ["further", "bar", "**no**"]
+    assert cost.row({}) == ["a cost", "25 ms", "16 ms", "not measured", "-"]
+    row = cost.row({"key": report.figure([30, 10, 20])})
+    assert row[3:] == ["20.0 ms (10.0 to 30.0)", "bar"]
+
+
+def test_doctests_hold(module: Any) -> None:
+    for name in ("report", "cpu"):
+        found = doctest.testmod(module(name))
+        assert found.attempted and not found.failed
+
+
+def test_a_quick_run_of_a_section(root: Path, tmp_path: Path) -> None:
+    output = tmp_path / "results.md"
+    command = [sys.executable, str(root / "benchmarks" / "bench.py"), "--quick", "--output"]
+    done = subprocess.run([*command, output, "--only", "memory"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = output.read_text()
+    assert "## Memory" in text and "pixels equal" not in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| peak memory"))
+    assert "not measured" not in row
