@@ -1,6 +1,6 @@
 """U²-Net and U²-Netp with random weights: the published architecture (Qin et al., 2020,
 arXiv:2005.09007), 119 convolutions, seven outputs, a symbolic batch axis. They cost what the real
-ones cost; their masks mean nothing.
+ones cost; their masks mean nothing, but cover as much of a photo as a subject does.
 
 The published counts are of the network in training: 44.01 M (44,009,869) and 1.13 M (1,131,181)
 parameters, of which each batch norm's scale and shift are two for every channel of 112
@@ -17,6 +17,8 @@ from typing import Any, Iterable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import onnx
+import onnxruntime
+import photos
 from onnx import TensorProto, helper, numpy_helper
 
 SIZE = 320
@@ -47,6 +49,15 @@ GRAPHS = {"u2net": U2NET, "u2netp": U2NETP}
 # What the weights of the side outputs are scaled by. Without batch norms a random network's
 # activations grow, and its maps would be 1 nearly everywhere, in which no difference shows.
 SIDES = 0.1
+
+# Of a photo: what the mask covers, as far as the cutouts of product photos and people go, and how
+# steeply it rises, in deviations of the random network's own map.
+FOREGROUND = 0.4
+GAIN = 20.0
+
+# rembg's, for these models.
+MEAN = np.array([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+DEVIATION = np.array([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
 
 # The model in the package, `tiny`, which is trained.
 BUNDLED = Path(__file__).resolve().parent.parent / "transforms" / "models" / "tiny.onnx"
@@ -128,8 +139,34 @@ def write(place: Path, model: str) -> Path:
     """A model's graph in that folder, written when it is first asked for."""
     path = home(place) / "models" / model / f"{model}.onnx"
     if not path.exists():
-        _save(path, _build(GRAPHS[model]))
+        build = _build(GRAPHS[model])
+        _save(path, build)
+        _fit(path, build)
+        _save(path, build)
     return path
+
+
+def _fit(path: Path, build: _Builder) -> None:
+    """Sets the last convolution so that the photos' mask has a subject, a soft edge, a background.
+
+    The time of a PNG follows from how much of its picture is transparent.
+    """
+    model = onnx.load(str(path))
+    fused = model.graph.node[-len(OUTPUTS)].input[0]
+    model.graph.output.append(onnx.ValueInfoProto(name=fused))
+    small = photos.scene((SIZE, SIZE), 0).transpose(2, 0, 1)[None] / 255
+    tensor = ((small - MEAN) / DEVIATION).astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (logits,) = session.run([fused], {"input.1": tensor})
+    weight, bias = map(numpy_helper.to_array, build.weights[-2:])
+    gain = GAIN / logits.std()
+    fitted = weight * gain, (bias - np.quantile(logits, 1 - FOREGROUND)) * gain
+    build.weights[-2:] = [
+        numpy_helper.from_array(values.astype(np.float32), tensor.name)
+        for values, tensor in zip(fitted, build.weights[-2:], strict=True)
+    ]
 
 
 def home_without(place: Path) -> Path:
@@ -138,13 +175,19 @@ def home_without(place: Path) -> Path:
 
 
 def write_without(place: Path) -> Path:
-    """The graph without a model in that folder: the red channel is the mask."""
+    """The graph without a model in that folder: its mask is always a disc, soft at its edge."""
     path = home_without(place) / "models" / WITHOUT / f"{WITHOUT}.onnx"
     if not path.exists():
         build = _Builder()
-        red_is = [build.constant([number], np.int64) for number in (0, 1, 1)]
-        red = build.node("Slice", ["input.1", *red_is])
-        build.nodes += [helper.make_node("Identity", [red], [name]) for name in OUTPUTS]
+        y, x = np.mgrid[0:SIZE, 0:SIZE] - SIZE / 2
+        radius = SIZE * np.sqrt(FOREGROUND / np.pi)
+        disc = np.clip((radius - np.hypot(x, y)) / 8 + 0.5, 0, 1)
+        # The batch axis comes from the input.
+        pixel_is = [build.constant([number], np.int64) for number in (0, 1, 1)]
+        pixel = build.node("ReduceMean", [build.node("Slice", ["input.1", *pixel_is])], axes=[2, 3])
+        nothing = build.node("Mul", [pixel, build.constant([0])])
+        mask = build.node("Add", [nothing, build.constant(disc[None, None])])
+        build.nodes += [helper.make_node("Identity", [mask], [name]) for name in OUTPUTS]
         _save(path, build)
     return path
 

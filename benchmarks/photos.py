@@ -6,7 +6,7 @@ A folder holds hard links to a few different files: a thousand photos take the d
 import io
 import os
 from pathlib import Path
-from typing import Tuple
+from typing import Any, Tuple
 
 import numpy as np
 from PIL import Image
@@ -42,14 +42,17 @@ def _originals(place: Path, size: str) -> Path:
     return made
 
 
-def _photo(size: Tuple[int, int], seed: int) -> bytes:
-    """A JPEG: scikit-image's coffee, stretched, with a sensor's noise."""
+def scene(size: Tuple[int, int], seed: int) -> Any:
+    """uint8 [height, width, 3]: scikit-image's coffee, stretched, with a sensor's noise."""
     import skimage.data
 
     image = Image.fromarray(skimage.data.coffee()).resize(size, Image.Resampling.BICUBIC)
     random = np.random.default_rng(seed)
     noise = random.normal(0, 4, (size[1], size[0], 3))
-    pixels = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+    return (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+
+
+def _photo(size: Tuple[int, int], seed: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+    Image.fromarray(scene(size, seed)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
