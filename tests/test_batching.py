@@ -1,8 +1,10 @@
 """Dynamic batching: the calls of many threads in few runs, each with what it gets alone."""
 
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Tuple
 
@@ -21,6 +23,7 @@ from rembg_beam.transforms import RemBGDoFn, SessionConfig
 from rembg_beam.transforms.elements import Cutout, Failure
 from rembg_beam.transforms.models import batch_axis, batching, opening, runs
 from rembg_beam.transforms.models.batching import Batching
+from rembg_beam.transforms.rembg_dofn import default_threads
 
 
 class Input(NamedTuple):
@@ -122,7 +125,7 @@ def test_different_shapes_never_share_a_batch() -> None:
 
 
 def test_who_watches_learns_of_its_own_run_only() -> None:
-    batch = Batching(Doubling(seconds=0.005), max_size=4, wait_msecs=20, exact=False)
+    batch = Batching(Doubling(seconds=0.005), max_size=4, wait_msecs=20)
 
     def one(value: float) -> Tuple[int, float]:
         with runs.watching() as seen:
@@ -137,7 +140,7 @@ def test_who_watches_learns_of_its_own_run_only() -> None:
 
 
 def test_a_probe_takes_the_sizes_that_work() -> None:
-    assert batching.probe(Doubling(), (1, 4, 16)) == ((1, 4, 16), True)
+    assert batching.probe(Doubling(), (1, 4, 16)) == ((1, 4, 16), 0, True)
 
     class Small(Doubling):
         def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
@@ -145,13 +148,13 @@ def test_a_probe_takes_the_sizes_that_work() -> None:
                 raise MemoryError("no room")
             return super().run(names, feeds)
 
-    assert batching.probe(Small(), (1, 4, 16)) == ((1, 4), True)
+    assert batching.probe(Small(), (1, 4, 16)).sizes == (1, 4)
 
     class Fixed(Doubling):
         def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
             return [super().run(names, feeds)[0][:1]]
 
-    assert batching.probe(Fixed(), (1, 4)) == ((1,), True)
+    assert batching.probe(Fixed(), (1, 4)).sizes == (1,)
 
 
 class Map(Doubling):
@@ -173,16 +176,105 @@ class Map(Doubling):
 
 
 @pytest.mark.parametrize(
-    ("off", "share", "batches"),
+    ("off", "share", "sizes"),
     [
-        (1e-7, 1.0, ((1, 4), False)),  # a GPU's rounding
-        (1e-2, 0.9, ((1,), True)),  # several levels
-        (3e-3, 0.04, ((1, 4), False)),  # one level, of few pixels
-        (3e-3, 0.5, ((1,), True)),  # one level, of too many
+        (0.0, 1.0, (1, 4)),
+        (1e-7, 1.0, (1, 4)),  # a GPU's rounding
+        (2e-4, 0.5, (1, 4)),  # less than a tenth of a level
+        (1e-2, 0.9, (1,)),  # several levels
+        (3e-3, 0.04, (1,)),  # most of a level
     ],
 )
-def test_batches_may_move_few_pixels_by_one_level(off: float, share: float, batches: Any) -> None:
-    assert batching.probe(Map(off, share), (1, 4)) == batches
+def test_batches_may_move_few_pixels_by_one_level(off: float, share: float, sizes: Any) -> None:
+    found = batching.probe(Map(off, share), (1, 4))
+    assert found.sizes == sizes
+    if len(sizes) > 1:
+        assert found.error == pytest.approx(off, rel=0.2, abs=1e-7) and found.alone_exact
+
+
+def test_a_faint_map_is_run_again_alone() -> None:
+    """rembg would stretch the error of its batch with it."""
+    inner = Map(off=1e-4, share=0.5)
+    batch = Batching(inner, max_size=2, wait_msecs=100, error=1e-4)
+    strong = np.random.default_rng(0).normal(0, 1, (1, 3, 40, 40)).astype(np.float32)
+    pictures = {"strong": strong, "faint": strong / 1000}
+
+    def one(name: str) -> Tuple[str, bool, bool]:
+        with runs.watching() as seen:
+            (found,) = batch.run(None, {"x": pictures[name]})
+        (alone,) = inner.run(None, {"x": pictures[name]})
+        return name, seen[0].exact, np.array_equal(found, alone)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(one, pictures)) == {("strong", False, False), ("faint", True, True)}
+
+
+def test_who_is_interrupted_takes_nobody_along() -> None:
+    class Interrupted(Batching):
+        def _batch(self) -> Any:
+            if threading.current_thread().name == "interrupted":
+                raise KeyboardInterrupt
+            return super()._batch()
+
+    batch = Interrupted(Doubling(seconds=0.01), max_size=4, wait_msecs=1)
+    ended: List[BaseException] = []
+
+    def interrupted() -> None:
+        try:
+            call(batch, 1)
+        except KeyboardInterrupt as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=interrupted, name="interrupted")
+    thread.start()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda value: call(batch, value), range(8))) == [*range(0, 16, 2)]
+    thread.join(5)
+    assert len(ended) == 1 and not batch._waiting and not batch._led
+    with pytest.raises(AttributeError):
+        batch.run(None, {"x": [1]})
+    assert call(batch, 5) == 10
+
+
+def test_batches_that_keep_failing_get_smaller(caplog: Any) -> None:
+    class Full(Doubling):
+        def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
+            if len(feeds["x"]) > 2:
+                raise MemoryError("no room")
+            return super().run(names, feeds)
+
+    batch = Batching(Full(seconds=0.002), max_size=8, wait_msecs=20, sizes=(1, 2, 8))
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda value: call(batch, value), range(80))) == [*range(0, 160, 2)]
+    assert batch.max_size == 2
+    assert caplog.text.count("failed and was run one by one") == 1
+
+
+def windowed(path: Path) -> str:
+    """Swin's windows: a Reshape whose first axis is not the batch, and which fits all the same."""
+    node = helper.make_node
+    constants = {
+        "split": np.array([1, 2, 8, 2, 8, 8], np.int64),
+        "windows": np.array([-1, 8, 8, 8], np.int64),
+        "merge": np.array([1, 2, 2, 8, 8, -1], np.int64),
+        "whole": np.array([1, 16, 16, 8], np.int64),
+        "kernel": np.random.default_rng(0).normal(0, 0.5, (8, 3, 3, 3)).astype(np.float32),
+        "mix": np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8, 1, 1),
+    }
+    nodes = [
+        node("Conv", ["input.1", "kernel"], ["a"], pads=[1, 1, 1, 1]),
+        node("Transpose", ["a"], ["b"], perm=[0, 2, 3, 1]),
+        node("Reshape", ["b", "split"], ["c"]),
+        node("Transpose", ["c"], ["d"], perm=[0, 1, 3, 2, 4, 5]),
+        node("Reshape", ["d", "windows"], ["e"]),
+        node("Reshape", ["e", "merge"], ["f"]),
+        node("Transpose", ["f"], ["g"], perm=[0, 1, 3, 2, 4, 5]),
+        node("Reshape", ["g", "whole"], ["h"]),
+        node("Transpose", ["h"], ["i"], perm=[0, 3, 1, 2]),
+        node("Conv", ["i", "mix"], ["j"]),
+        node("Sigmoid", ["j"], ["map"]),
+    ]
+    return _saved(path, nodes, constants, 16)
 
 
 def segmenter(path: Path, *, baked: bool) -> str:
@@ -207,11 +299,15 @@ def segmenter(path: Path, *, baked: bool) -> str:
     ]
     if baked:
         constants["flat"] = np.array([2, 2, 256], np.int64)
+    return _saved(path, nodes, constants, 32)
+
+
+def _saved(path: Path, nodes: Any, constants: Any, size: int) -> str:
     graph = helper.make_graph(
         nodes,
         "baked",
-        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, 32, 32])],
-        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, 32, 32])],
+        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, size, size])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, size, size])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -253,7 +349,36 @@ def test_a_graph_that_cannot_be_opened_runs_one_by_one(
     made = SessionConfig("u2net_custom", model_path=path, max_batch_size=4)
     loaded = opening.open_session(made)
     assert loaded.session.inner_session.max_size == 1
-    assert "u2net_custom runs one picture at a time" in caplog.text
+    assert "u2net_custom runs one picture at a time: its graph takes no batches" in caplog.text
+
+
+def test_an_opened_graph_is_compared_with_the_one_it_was_made_of(
+    cache: Path, tmp_path: Path
+) -> None:
+    path = windowed(tmp_path / "swin.onnx")
+    original, opened = session_of(path), session_of(batch_axis.ensure(path))
+    assert batching.probe(opened, (1, 4)).sizes == (1, 4), "by itself it looks right"
+    assert batching.probe(opened, (1, 4), original=original).sizes == (1,)
+
+
+def test_without_the_package_onnx_the_reason_is_said(
+    rembg_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    loaded = opening.open_session(standins.config("u2netp", rembg_home, max_batch_size=4))
+    assert loaded.batch == 1 and "the package onnx" in caplog.text
+
+
+def test_clothes_whose_batches_are_not_bit_equal_run_one_by_one(
+    rembg_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Their masks are of categories: a little more or less is another one."""
+    found = batching.Batches((1, 4), 1e-6)
+    monkeypatch.setattr(opening, "probe", lambda *arguments, **more: found)
+    made = standins.config("u2net_cloth_seg", rembg_home, max_batch_size=4)
+    assert opening.open_session(made).batch == 1
+    assert "not bit-equal" in caplog.text
+    assert opening.open_session(replace(made, model="u2netp")).batch == 4
 
 
 @pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "u2net_cloth_seg"])
@@ -269,18 +394,25 @@ def test_pictures_of_many_threads_share_runs(
         results = list(pool.map(lambda one: cutout_of(dofn.work(("key", one))), data))
     assert [type(result) for result in results] == [Cutout] * 7 + [Failure]
     assert batch.calls == 7 and batch.runs <= 4
-    assert {result.facts.batched for result in results[:7]} <= {not batch.exact, False}
+    assert {result.facts.batched for result in results[:7]} <= {batch.error > 0, False}
     dofn.teardown()
 
 
 def test_batches_are_padded_to_few_sizes_where_a_provider_pays_for_each() -> None:
     gpu = SessionConfig("u2net", "CUDA")
-    assert gpu.batch_sizes() == (1, 4, 16) and gpu.has_fixed_sizes()
-    assert SessionConfig("isnet-general-use", "CUDA").batch_sizes() == (1, 4)
+    assert gpu.batch_sizes() == (1, 4, 8, 16) and gpu.has_fixed_sizes()
+    assert SessionConfig("isnet-general-use", "CUDA").batch_sizes() == (1, 2, 4)
     assert SessionConfig("u2net", "CUDA", max_batch_size=1).batch_sizes() == (1,)
     assert SessionConfig("u2net").batch_sizes() == (1,)
     assert not SessionConfig("u2net", max_batch_size=8).has_fixed_sizes()
-    assert gpu.default_threads() == SessionConfig("u2net").default_threads() + 16
+
+
+def test_threads_follow_from_what_really_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    loaded = opening.Loaded(None, "CPUExecutionProvider", 1.0)
+    assert default_threads(loaded) == 1
+    assert default_threads(loaded._replace(batch=4)) == 9
+    assert default_threads(loaded._replace(provider="CUDAExecutionProvider", batch=16)) == 33
 
 
 @pytest.mark.parametrize("name", ["birefnet-general", "u2netp", "sam", "u2net_cloth_seg"])

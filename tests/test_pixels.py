@@ -19,7 +19,7 @@ from standins import config
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
 from rembg_beam.transforms.models import catalogue, predicting, resample
 from rembg_beam.transforms.models.catalogue import MODELS
-from rembg_beam.transforms.pictures import jpeg
+from rembg_beam.transforms.pictures import jpeg, plain
 from rembg_beam.transforms.pictures.plain import plain_cutout
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote and name != catalogue.TINY]
@@ -236,7 +236,10 @@ def test_the_plain_cutout_is_rembgs_for_every_level_of_color_and_mask() -> None:
     level, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     color = np.stack([level, 255 - level, level // 2], -1)
     wanted = rembg.bg.naive_cutout(Image.fromarray(color), Image.fromarray(alpha))
+    assert plain.is_rembgs()
     assert np.array_equal(plain_cutout(color, alpha), np.asarray(wanted))
+    with pytest.raises(ValueError, match="a mask of"):
+        plain_cutout(color[:9], alpha)
 
 
 @settings(max_examples=100, deadline=None)

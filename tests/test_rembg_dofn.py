@@ -16,7 +16,7 @@ import rembg
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
-from rembg_beam.transforms import Cutout, Encoding, RemBGDoFn, RemoveOptions, SessionConfig
+from rembg_beam.transforms import Cutout, Encoding, Failure, RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import catalogue, files, opening, providers, sessions
 
 # No onnxruntime can be imported after this line.
@@ -150,6 +150,21 @@ def test_a_config_is_small_and_picklable() -> None:
 def test_configurations_that_cannot_be_are_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SessionConfig(**arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"threads": -3}, {"max_memory": "2GB"}])
+def test_wrong_arguments_never_reach_a_worker(arguments: Any) -> None:
+    with pytest.raises(ValueError, match="must be a positive integer"):
+        RemBGDoFn(SessionConfig("tiny"), **arguments)
+
+
+def test_a_failure_after_the_model_keeps_what_was_learnt(encoded: Callable[..., bytes]) -> None:
+    dofn = RemBGDoFn(SessionConfig("tiny"), encoding=Encoding(format="webp"))
+    dofn.setup()
+    failure = dofn.work(("key", encoded(width=17000, height=2)))
+    dofn.teardown()
+    assert isinstance(failure, Failure) and failure.error == "EncodeError"
+    assert (failure.facts.width, failure.facts.provider) == (17000, "CPUExecutionProvider")
 
 
 def test_session_options_reach_onnxruntime() -> None:

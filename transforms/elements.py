@@ -82,8 +82,8 @@ class Facts(NamedTuple):
       width, height: in pixels, after its EXIF rotation.
       animated: whether its file has more frames or pages; the first is the picture.
       provider: onnxruntime's name of the execution provider that ran the model.
-      batched: whether its mask comes from a batch that may give other bits than a run for it
-        alone: at most one level, on at most 5 % of the mask's pixels.
+      batched: whether its mask comes from a batch that is not bit-equal to a run for it alone:
+        pixels within a tenth of a level, of 255, of the next may have that.
       peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
         minimum and maximum; None for models without such a map (SAM, clothes).
       foreground: the share of its pixels whose mask is at least 128 of 255.

@@ -3,7 +3,7 @@
 A picture's memory is held in three kinds, one after the other, sometimes two at once:
 
 - `READ`, its file's bytes, from before they are read until the picture is cut out: a quarter of the
-  budget, so that reading ahead leaves room to work;
+  budget on top of the rest at most, so that reading ahead leaves room to work;
 - `WORK`, what it takes decoded, from before it is decoded until its cutout is encoded;
 - `RESULT`, the encoded cutout, until it is written.
 
@@ -133,13 +133,14 @@ _budget: Optional[Budget] = None
 
 
 def budget(limit: Optional[int] = None) -> Budget:
-    """The process's budget; the smallest limit that anyone in it asked for holds."""
+    """The process's budget; the smallest limit that anyone with pictures in flight asked for."""
     global _budget
     with _lock:
         if _budget is None:
             _budget = Budget(limit or default_limit())
         elif limit is not None:
-            _budget.limit = min(_budget.limit, limit)
+            idle = not any(_budget.held().values())
+            _budget.limit = limit if idle else min(_budget.limit, limit)
         return _budget
 
 

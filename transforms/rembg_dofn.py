@@ -22,6 +22,7 @@ from .failures import attempt
 from .models import catalogue, matting, runs, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
+from .models.providers import CPU
 from .pictures.cutout import RemoveOptions, cut_out, masks_of
 from .pictures.decode import decode, open_picture
 from .pictures.encode import Encoding, encode
@@ -58,8 +59,8 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
       session: which model runs on which provider.
       options: arguments of `rembg.remove` for every picture.
       encoding: of the cutouts.
-      threads: pictures in work at once in a process; None for its cores on the CPU, and as many
-        more as a batch has elsewhere. Each costs the memory of a decoded picture and an inference.
+      threads: pictures in work at once in a process; None for `default_threads`. Each costs the
+        memory of a decoded picture and an inference.
       max_memory: bytes of pictures in flight in a process, compressed and decoded; None for half
         of what the process may use. A picture that needs more is worked on alone.
       opener: makes a session of a configuration; a test may give its own.
@@ -84,6 +85,9 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         self.max_memory = max_memory
         self.opener = opener
         check_encoding(self.options, self.encoding)
+        for name, value in (("threads", threads), ("max_memory", max_memory)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name}={value!r} must be a positive integer")
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
@@ -92,9 +96,9 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
 
     def setup(self) -> None:
         memory.budget(self.max_memory)
-        self.threads = self.threads or self.session.default_threads()
         self._holding = threading.Lock()
-        self._hold(self.session)
+        loaded = self._hold(self.session)
+        self.threads = self.threads or default_threads(loaded)
         if self.options.vitmatte:
             self._hold(self.session.matting(self.options.vitmatte_model))
 
@@ -146,7 +150,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
 
     def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
         """About what a picture of (width, height) takes in work."""
-        per_pixel = options.bytes_per_pixel() + self._model.bytes_per_pixel
+        per_pixel = options.bounded(size).bytes_per_pixel() + self._model.bytes_per_pixel
         return size[0] * size[1] * per_pixel
 
     def _cutout(self, picture: Picture, options: RemoveOptions) -> Cutout:
@@ -155,10 +159,18 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
             masks = masks_of(picture, loaded.session, options)
         facts = self._facts(picture, masks, seen)
         try:
+            return self._finished(picture, masks, facts, options)
+        except Exception as error:
+            error.facts = facts  # type: ignore[attr-defined]
+            raise
+
+    def _finished(
+        self, picture: Picture, masks: List[Any], facts: Facts, options: RemoveOptions
+    ) -> Cutout:
+        try:
             check_mask(masks, facts.peak, options)
-        except EmptyMask as empty:
+        except EmptyMask:
             if options.empty_mask == "fail":
-                empty.facts = facts
                 raise
             return Cutout([], self._model.name, facts)
         with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
@@ -186,6 +198,19 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
 
 def _data(stored: Union[bytes, Stored]) -> bytes:
     return stored if isinstance(stored, bytes) else stored.data
+
+
+def default_threads(loaded: Loaded) -> int:
+    """How many pictures one process works on at once.
+
+    One for each core it may use; elsewhere than on the CPU, or with batches, as many more as are
+    in the batch that runs and in the one that gathers meanwhile.
+    """
+    from loky import cpu_count
+
+    cores = int(cpu_count())
+    alone = loaded.provider == CPU.name and loaded.batch == 1
+    return cores if alone else cores + 2 * loaded.batch
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:

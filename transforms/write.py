@@ -75,7 +75,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
         source, cutout = as_source(element[0]), element[1]
         if isinstance(result, Failure):
             metrics.count_failure(STEP, seconds=seconds)
-            yield TaggedOutput(FAILURES, (source, result))
+            yield TaggedOutput(FAILURES, (source, result._replace(facts=cutout.facts)))
         else:
             metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
             yield written(source, cutout, result)

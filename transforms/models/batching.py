@@ -16,7 +16,7 @@ to the bit, what it gets alone.
 import logging
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,6 +24,14 @@ from .runs import Run, note
 
 # Of a mask's pixels, that a batch may give another level than a run alone, one above or below.
 SHARE = 0.05
+
+# By how much of a level, of 255, a batch may move a mask before it is rounded: pixels that lie so
+# near to the next level get it. A picture whose map is so faint that rembg's stretching makes more
+# of the error is run again alone.
+LEVELS = 0.1
+
+# Batches that fail, one after another, before they are made smaller.
+FAILURES = 3
 
 _PROBES = 3
 
@@ -36,17 +44,16 @@ class _Call:
     """A thread's call, and what becomes of it."""
 
     def __init__(self, names: Optional[Sequence[str]], feeds: Feeds) -> None:
+        shapes = [(name, value.shape, str(value.dtype)) for name, value in feeds.items()]
+        # What calls of one batch have in common.
+        self.kind = (names and tuple(names), tuple(sorted(shapes)))
         self.names = names
         self.feeds = feeds
+        self.arrived = time.monotonic()
         self.run: Optional[Run] = None
         self.error: Optional[BaseException] = None
         self.leads = False
         self.woken = threading.Event()
-
-    def kind(self) -> Any:
-        """What calls of one batch have in common."""
-        shapes = [(name, value.shape, value.dtype) for name, value in self.feeds.items()]
-        return self.names and tuple(self.names), tuple(sorted(shapes, key=str))
 
 
 class Batching:
@@ -55,10 +62,12 @@ class Batching:
     Args:
       inner: the session; all inputs and outputs have the batch as their first axis.
       max_size: pictures in a batch at most; 1 for none: calls then run side by side.
-      wait_msecs: how long a batch that is not full waits for more. Raise it for fuller batches, at
-        the cost of so many milliseconds a picture when there are few.
+      wait_msecs: how long a batch that is not full waits for more, from its first call on. Raise
+        it for fuller batches, at the cost of so many milliseconds a picture when there are few.
       sizes: the sizes batches are padded to, the largest of them `max_size`; none for any size.
-      exact: whether a batch gives each picture the bits that a run alone gives.
+      error: by how much a batch may differ from single runs, 0 if to the bit; see `Batches`.
+      alone_exact: whether a run for one picture gives the bits of the model's own graph.
+      as_map: the first output -> the map that rembg stretches to a mask.
 
     Attributes:
       calls, runs: how many calls were answered, by how many runs of the graph.
@@ -71,20 +80,27 @@ class Batching:
         max_size: int = 1,
         wait_msecs: float = 5.0,
         sizes: Sequence[int] = (),
-        exact: bool = True,
+        error: float = 0.0,
+        alone_exact: bool = True,
+        as_map: Callable[[Any], Any] = np.asarray,
     ) -> None:
         self.inner = inner
         self.max_size = max_size
         self.wait_seconds = wait_msecs / 1000
         self.sizes = tuple(sorted(sizes))
-        self.exact = exact
+        self.error = error
+        self.alone_exact = alone_exact
+        self.as_map = as_map
         self.calls = 0
         self.runs = 0
+        self._failed = 0
         self._waiting: List[_Call] = []
         self._changed = threading.Condition()
         self._led = False
 
     def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # of an instance that is being copied
+            raise AttributeError(name)
         return getattr(self.inner, name)
 
     def run(
@@ -92,12 +108,15 @@ class Batching:
     ) -> List[Any]:
         """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
         if self.max_size == 1 or run_options is not None:
-            run = Run(self.inner.run(output_names, input_feed, run_options), True)
+            run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
             run = self._gathered(_Call(output_names, input_feed))
         note(run)
         return run.outputs
+
+    def _alone(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Run:
+        return Run(self.inner.run(names, feeds, options), self.alone_exact)
 
     def _count(self, *, calls: int) -> None:
         with self._changed:
@@ -108,15 +127,14 @@ class Batching:
         with self._changed:
             self._waiting.append(call)
             self._changed.notify_all()
-            leads, self._led = not self._led, True
-        if not leads:
-            call.woken.wait()
-            leads = call.leads
-        if leads:
-            try:
+            call.leads, self._led = not self._led, True
+        try:
+            if not call.leads:
+                call.woken.wait()
+            if call.leads:
                 self._serve(self._batch())
-            finally:
-                self._hand_over()
+        finally:
+            self._leave(call)
         if call.error is not None:
             raise call.error
         assert call.run is not None
@@ -124,15 +142,15 @@ class Batching:
 
     def _batch(self) -> List[_Call]:
         """The first of those who wait, and who of the others is like it, once the wait is over."""
-        end = time.monotonic() + self.wait_seconds
         with self._changed:
+            end = self._waiting[0].arrived + self.wait_seconds
             while len(self._waiting) < self.max_size:
                 left = end - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
-            kind = self._waiting[0].kind()
-            batch = [call for call in self._waiting if call.kind() == kind][: self.max_size]
+            kind = self._waiting[0].kind
+            batch = [call for call in self._waiting if call.kind == kind][: self.max_size]
             self._waiting = [call for call in self._waiting if call not in batch]
         return batch
 
@@ -143,14 +161,13 @@ class Batching:
             if len(batch) == 1:
                 batch[0].error = error
             else:
+                self._note_failure(len(batch), error)
                 for call in batch:
                     self._serve([call])
-        except BaseException as error:
-            for call in batch:
-                call.error = error
-            raise
         finally:
             for call in batch:
+                if call.run is None and call.error is None:
+                    call.error = RuntimeError("the thread that ran its batch was interrupted")
                 call.woken.set()
 
     def _run(self, batch: List[_Call]) -> None:
@@ -161,12 +178,34 @@ class Batching:
         }
         outputs = self.inner.run(batch[0].names, feeds)
         self._count(calls=number)
+        if number > 1:
+            self._failed = 0
         for index, call in enumerate(batch):
             parts = [output[index : index + 1] for output in outputs]
-            call.run = Run(parts, self.exact or size == 1)
+            if size == 1 or self.error == 0:
+                call.run = Run(parts, self.alone_exact)
+            elif _is_faint(self.as_map(parts[0]), self.error):
+                call.run = self._alone(call.names, call.feeds)
+            else:
+                call.run = Run(parts, False)
 
-    def _hand_over(self) -> None:
+    def _note_failure(self, size: int, error: Exception) -> None:
+        """A batch that failed costs its pictures twice; where it keeps failing it gets smaller."""
+        self._failed += 1
+        if self._failed == 1:
+            _log.warning("a batch of %d failed and was run one by one: %s", size, error)
+        if self._failed >= FAILURES:
+            smaller = [each for each in self.sizes or (1, size // 2) if each < size]
+            self.max_size, self._failed = max(smaller, default=1), 0
+            _log.warning("batches have at most %d pictures from here", self.max_size)
+
+    def _leave(self, call: _Call) -> None:
+        """Ends a call, and with the one that led its lead."""
         with self._changed:
+            if call in self._waiting:  # it was interrupted
+                self._waiting.remove(call)
+            if not call.leads:
+                return
             if self._waiting:
                 self._waiting[0].leads = True
                 self._waiting[0].woken.set()
@@ -186,37 +225,48 @@ class Batches(NamedTuple):
 
     Attributes:
       sizes: those it takes, 1 among them.
-      exact: whether they give each picture the bits of a run alone.
+      error: by how much the map of a picture differs at most from the one it has alone, 0 to 1.
+      alone_exact: whether the one it has alone is, to the bit, that of the model's own graph.
     """
 
     sizes: Tuple[int, ...]
-    exact: bool
+    error: float
+    alone_exact: bool = True
 
 
-def probe(inner: Any, sizes: Sequence[int]) -> Batches:
+def probe(
+    inner: Any,
+    sizes: Sequence[int],
+    *,
+    original: Optional[Any] = None,
+    as_map: Callable[[Any], Any] = np.asarray,
+) -> Batches:
     """Runs a session at each size, smallest first, until one fails or gives other masks.
 
-    A mask is another if a pixel differs by more than a level, or more than `SHARE` of them by one.
-    The runs also let a provider choose its kernels before the first picture comes.
+    A mask is another if a pixel differs by more than a level, or more than `SHARE` of them by one,
+    or if the maps differ by more than `LEVELS`. The runs also let a provider choose its kernels
+    before the first picture comes.
+
+    Args:
+      inner: the session.
+      sizes: to be tried.
+      original: the session of the graph that `inner`'s was made of, whose masks are the right ones.
+      as_map: the first output -> the map that rembg stretches to a mask.
     """
-    taken, exact = [1], True
+    taken, error, alone_exact = [1], 0.0, True
     try:
         (given,) = inner.get_inputs()
         pictures = _noise(given.shape[1:])
-        alone = [inner.run(None, {given.name: picture}) for picture in pictures]
-    except Exception as error:
-        _log.info("no batches: %s", error)
-        return Batches((1,), True)
-    for size in sorted(set(sizes) - {1}):
-        feed = _stacked([pictures[index % _PROBES] for index in range(size)], size)
-        try:
+        alone = [(original or inner).run(None, {given.name: picture}) for picture in pictures]
+        for size in sorted({1, *sizes} if original else {*sizes} - {1}):
+            feed = _stacked([pictures[index % _PROBES] for index in range(size)], size)
             outputs = inner.run(None, {given.name: feed})
-            exact = exact and _agree(outputs, alone, size)
-        except Exception as error:
-            _log.info("no batches of %d or more: %s", size, error)
-            break
-        taken.append(size)
-    return Batches(tuple(taken), exact)
+            found = _difference(outputs, alone, size, as_map)
+            error, alone_exact = max(error, found), alone_exact and (size > 1 or found == 0)
+            taken.append(size)
+    except Exception as reason:
+        _log.info("no batches beyond %d: %s", taken[-1], reason)
+    return Batches(tuple(dict.fromkeys(taken)), error, alone_exact)
 
 
 def _noise(shape: Sequence[int]) -> List[Any]:
@@ -225,29 +275,35 @@ def _noise(shape: Sequence[int]) -> List[Any]:
     return [random.normal(0, 1, (1, *shape)).astype(np.float32) for _ in range(_PROBES)]
 
 
-def _agree(outputs: List[Any], alone: List[List[Any]], size: int) -> bool:
-    """Whether a batch gave the bits of single runs; `ValueError` if its masks are others."""
-    exact = True
+def _difference(outputs: List[Any], alone: List[List[Any]], size: int, as_map: Any) -> float:
+    """Between the maps of a batch and those of single runs; `ValueError` if masks are others."""
+    most = 0.0
     for place, output in enumerate(outputs):
         if output.shape[0] != size:
             raise ValueError(f"output {place} has {output.shape[0]} maps for {size} pictures")
-        for index in range(size):
-            single = alone[index % _PROBES][place]
-            if not np.array_equal(output[index : index + 1], single):
-                exact = False
-                if place == 0:
-                    _compare(output[index : index + 1], single)
-    return exact
+    for index in range(size):
+        one = as_map(outputs[0][index : index + 1])
+        other = as_map(alone[index % _PROBES][0])
+        if not np.array_equal(one, other):
+            most = max(most, float(np.max(np.abs(one - other))))
+            _compare(one, other)
+    return most
 
 
 def _compare(one: Any, other: Any) -> None:
     difference = np.abs(_levels(one) - _levels(other))
     share = np.count_nonzero(difference) / difference.size
-    if difference.max() > 1 or share > SHARE:
+    error = float(np.max(np.abs(one - other)))
+    if difference.max() > 1 or share > SHARE or _is_faint(other, error):
         raise ValueError(
             f"a picture's mask differs by {difference.max():.0f} levels at most, on "
             f"{share:.1%} of its pixels, from the one it has alone"
         )
+
+
+def _is_faint(map: Any, error: float) -> bool:
+    """Whether stretching a map to 255 levels makes an error of it more than `LEVELS`."""
+    return bool(255 * error > LEVELS * (np.max(map) - np.min(map)))
 
 
 def _levels(map: Any) -> Any:

@@ -87,20 +87,10 @@ class SessionConfig:
     def runs_on_cpu(self) -> bool:
         return bool(self.provider_names[0] == providers.CPU.name)
 
-    def default_threads(self) -> int:
-        """How many pictures one process works on at once.
-
-        One for each core it may use; where the model runs elsewhere, as many more as a batch has.
-        """
-        from loky import cpu_count
-
-        cores = int(cpu_count())
-        return cores if self.runs_on_cpu() else cores + self.batch_sizes()[-1]
-
     def batch_sizes(self) -> Tuple[int, ...]:
         """The sizes of batches, 1 first; few, because a GPU pays for each that is new to it."""
         most = self.max_batch_size or self._default_batch_size()
-        return tuple(sorted({1, max(1, most // 4), most}))
+        return tuple(sorted({1, max(1, most // 4), max(1, most // 2), most}))
 
     def has_fixed_sizes(self) -> bool:
         """Whether batches are padded to one of `batch_sizes`."""

@@ -11,11 +11,14 @@ import importlib.util
 import logging
 import threading
 from dataclasses import replace
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
 
 from . import batch_axis, catalogue, files, predicting, proof, providers
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
+from .runs import sigmoid
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
@@ -42,11 +45,13 @@ class Loaded(NamedTuple):
       session: rembg's; for ViTMatte, onnxruntime's.
       provider: onnxruntime's name of the execution provider that does the work; None for a service.
       share: the part of the graph's nodes that the providers asked for have, 0 to 1.
+      batch: pictures that it runs at once at most.
     """
 
     session: Any
     provider: Optional[str]
     share: float
+    batch: int = 1
 
 
 def open_session(config: SessionConfig) -> Loaded:
@@ -84,52 +89,56 @@ def _proved(config: SessionConfig) -> Loaded:
         model_dir=config.model_dir,
         offline=config.offline,
     )
-    sizes = config.batch_sizes()
-    loaded = _batching(config, paths, sizes) if len(sizes) > 1 and len(paths) == 1 else None
-    loaded = loaded or _one_by_one(config, paths)
+    loaded = _placed(config, paths)
+    if len(paths) == 1:
+        batches, session = _batches(config, paths[0], loaded)
+        loaded = _with_stand_in(loaded._replace(session=session), config, batches)
     percent = 100 * loaded.share
     _log.info("%s runs on %s (%.0f %% of nodes)", model.name, loaded.provider, percent)
     return loaded
 
 
-def _batching(
-    config: SessionConfig, paths: Tuple[str, ...], sizes: Tuple[int, ...]
-) -> Optional[Loaded]:
-    """The session with batches, if its graph takes them and gives the masks it should."""
+def _batches(config: SessionConfig, path: str, loaded: Loaded) -> Tuple[Batches, Any]:
+    """The batches a model takes, and the session that takes them: the one at hand unless told."""
+    none, sizes = Batches((1,), 0.0), config.batch_sizes()
+    if len(sizes) == 1:
+        return none, loaded.session
     try:
-        loaded = _placed(config, (batch_axis.ensure(paths[0]),))
-        (inner,) = inner_sessions(loaded.session)
-        batches = probe(inner, sizes)
-        if len(batches.sizes) > 1:
-            return _with_stand_in(loaded, config, batches)
-    except ProviderNotInUse:
-        raise
-    except Exception as error:
-        _log.info("%s takes no batches: %s", config.model, error)
-    _log.warning("%s runs one picture at a time: its graph takes no batches", config.model)
-    return None
+        opened = batch_axis.ensure(path)
+        session = loaded.session if opened == path else _placed(config, (opened,)).session
+        ((original,), (inner,)) = map(inner_sessions, (loaded.session, session))
+        other = None if inner is original else original
+        found = probe(inner, sizes, original=other, as_map=_as_map(config))
+        if len(found.sizes) == 1:
+            raise batch_axis.NoBatchAxis("its graph takes no batches, or gives other masks in them")
+        if found.error and not catalogue.find(config.model).has_map:
+            raise batch_axis.NoBatchAxis("its batches are not bit-equal to single runs")
+        return found, session
+    except Exception as reason:
+        _log.warning("%s runs one picture at a time: %s", config.model, reason)
+        return none, loaded.session
 
 
-def _one_by_one(config: SessionConfig, paths: Tuple[str, ...]) -> Loaded:
-    loaded = _placed(config, paths)
-    if len(paths) > 1:
-        return loaded
-    return _with_stand_in(loaded, config, Batches((1,), True))
+def _as_map(config: SessionConfig) -> Callable[[Any], Any]:
+    return sigmoid if catalogue.find(config.model).gives_logits else np.asarray
 
 
 def _with_stand_in(loaded: Loaded, config: SessionConfig, batches: Batches) -> Loaded:
     (inner,) = inner_sessions(loaded.session)
+    size = batches.sizes[-1]
     stand_in = Batching(
         inner,
-        max_size=batches.sizes[-1],
+        max_size=size,
         wait_msecs=config.max_batch_wait_msecs,
         sizes=batches.sizes if config.has_fixed_sizes() else (),
-        exact=batches.exact,
+        error=batches.error,
+        alone_exact=batches.alone_exact,
+        as_map=_as_map(config),
     )
     if loaded.session is inner:
-        return loaded._replace(session=stand_in)
+        return loaded._replace(session=stand_in, batch=size)
     loaded.session.inner_session = stand_in
-    return loaded
+    return loaded._replace(batch=size)
 
 
 def _placed(config: SessionConfig, paths: Tuple[str, ...]) -> Loaded:

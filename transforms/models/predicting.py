@@ -32,11 +32,18 @@ def members(base: Any) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     if base.normalize is BaseSession.normalize:
         found["normalize"] = _normalize
-        if _ENDS.search(inspect.getsource(base.predict)):
+        if _ENDS.search(_source(base.predict)):
             found["predict"] = _predict_of(base)
             found["takes_pixels"] = True
             is_pillows()  # compiles, if it must, before the first picture comes
     return found
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except OSError:  # rembg was installed without it
+        return ""
 
 
 def _normalize(

@@ -58,5 +58,14 @@ def peak(run: Run, *, logits: bool) -> float:
     >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), logits=False)
     0.5
     """
-    highest = float(np.max(run.outputs[0][:, 0]))
-    return 1.0 / (1.0 + float(np.exp(-highest))) if logits else highest
+    highest = np.max(run.outputs[0][:, 0])
+    return float(sigmoid(highest) if logits else highest)
+
+
+def sigmoid(values: Any) -> Any:
+    """As the `predict` of rembg's BiRefNet sessions.
+
+    >>> float(sigmoid(0.0))
+    0.5
+    """
+    return 1 / (1 + np.exp(-values))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from . import foreground, prompts
 from .picture import Picture
-from .plain import plain_cutout
+from .plain import is_rembgs, plain_cutout
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -130,7 +130,7 @@ class RemoveOptions:
     def bytes_per_pixel(self) -> int:
         """About what a picture takes in work, decoded, cut out and encoded; measured."""
         if self.only_mask or not self.uses_pymatting():
-            return 20 if self.is_plain() or self.is_mask_alone() else 36
+            return 28 if self.is_plain() or self.is_mask_alone() else 40
         return 1200 if self.alpha_matting else 170
 
     def bounded(self, size: Tuple[int, int]) -> "RemoveOptions":
@@ -296,11 +296,15 @@ def _removed(
     """The result, and how its soft edges were made."""
     if len(masks) == 1 and options.is_mask_alone():
         return np.asarray(masks[0]), None
-    if len(masks) == 1 and options.is_plain() and picture.is_opaque_rgb:
+    if len(masks) == 1 and _is_plain(picture, options):
         return plain_cutout(picture.pixels, np.asarray(masks[0])), None
     if not options.uses_pymatting():
         return _by_rembg(_with_alpha_to_come(picture.image, options), masks, options), None
     return _matted(picture, masks, options.bounded(picture.size))
+
+
+def _is_plain(picture: Picture, options: RemoveOptions) -> bool:
+    return options.is_plain() and picture.is_opaque_rgb and is_rembgs()
 
 
 def _matted(

@@ -4,11 +4,11 @@ In: masks of a picture, mode L. Out: the share of foreground. `check_mask` raise
 picture in which the model found nothing, where the options don't want it written all the same.
 """
 
-from typing import Any, Optional, Sequence
+import functools
+from typing import Optional, Sequence
 
-import numpy as np
+from PIL import Image, ImageChops
 
-from ..elements import Facts
 from .cutout import RemoveOptions
 
 # The level from which a pixel counts as foreground.
@@ -16,26 +16,20 @@ FOREGROUND = 128
 
 
 class EmptyMask(ValueError):
-    """The model found nothing in the picture.
-
-    Attributes:
-      facts: what is known of the picture.
-    """
-
-    facts = Facts()
+    """The model found nothing in the picture."""
 
 
-def foreground_share(masks: Sequence[Any]) -> float:
+def foreground_share(masks: Sequence[Image.Image]) -> float:
     """The share of pixels that are foreground in any of the masks, 0 to 1.
 
-    >>> foreground_share([np.array([[0, 127, 128, 255]], np.uint8)])
-    0.5
+    >>> foreground_share([Image.new("L", (2, 2), 200), Image.new("L", (2, 2))])
+    1.0
     """
-    levels = np.maximum.reduce([np.asarray(mask) for mask in masks])
-    return float(np.count_nonzero(levels >= FOREGROUND) / levels.size)
+    counts = functools.reduce(ImageChops.lighter, masks).histogram()
+    return sum(counts[FOREGROUND:]) / sum(counts)
 
 
-def check_mask(masks: Sequence[Any], peak: Optional[float], options: RemoveOptions) -> None:
+def check_mask(masks: Sequence[Image.Image], peak: Optional[float], options: RemoveOptions) -> None:
     """Raises `EmptyMask` unless something was found or the picture is written anyway.
 
     Args:
@@ -50,5 +44,5 @@ def check_mask(masks: Sequence[Any], peak: Optional[float], options: RemoveOptio
             f"the model found nothing in it: the peak of its map is {peak:.3g}, below "
             f"empty_mask_peak={options.empty_mask_peak:g}"
         )
-    if not any(np.asarray(mask).any() for mask in masks):
+    if not any(mask.getbbox() for mask in masks):
         raise EmptyMask("the model found nothing in it: its mask is empty")
