@@ -10,11 +10,12 @@ GPU := .venv-gpu
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test test-openvino bench clean
+.PHONY: help demo test soak test-openvino bench clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
+	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
@@ -41,6 +42,9 @@ $(VENV)/run: pyproject.toml setup.py | $(BIN)/python
 $(VENV)/dev: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
 	touch $@ $(VENV)/run
+
+soak: $(VENV)/dev
+	$(BIN)/pytest -m soak
 
 test-openvino: $(OPENVINO)/dev
 	$(OPENVINO)/bin/pytest -m openvino

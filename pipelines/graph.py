@@ -1,6 +1,6 @@
 """Settings -> the pipeline's transforms.
 
-    inputs, lists -> find -> one source per output -> RemoveBackground -> outcomes
+    inputs, lists -> find -> one source per output -> not yet done -> RemoveBackground -> outcomes
                                                                             |-> Parquet rows
                                                                             `-> counts
 
@@ -8,16 +8,22 @@
 `build` applies the transforms to a pipeline and returns its outcomes.
 """
 
-from typing import Optional
+import functools
+import json
+from typing import Any, Tuple
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-from ..transforms import Source, WriteManifest, uris
+from ..transforms import RemoveOptions, Source, WriteManifest, uris
 from ..transforms.distinct import DistinctSources
+from ..transforms.earlier import FailedSources
+from ..transforms.existing import SkipExisting
 from ..transforms.find import ReadLists, find_pictures
 from ..transforms.models import catalogue
 from ..transforms.outcomes import FailedOutcomes
+from ..transforms.pictures.cutout import part_suffixes
+from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.storage import sources
 from ..transforms.summary import WriteSummary
 from .beam_options import UsageError
@@ -26,7 +32,13 @@ from .settings import Settings
 
 def check(settings: Settings) -> None:
     """Refuses settings that make no sense, and inputs that match nothing."""
-    if not settings.input and not settings.input_list:
+    named = settings.input or settings.input_list
+    if settings.retry_failed and named:
+        raise UsageError(
+            "--retry_failed takes its pictures from the output folder's manifests, not from "
+            "--input or --input_list; without it, a run over those does whatever is not done"
+        )
+    if not named and not settings.retry_failed:
         raise UsageError("no input: name pictures by --input or --input_list")
     if not settings.output:
         raise UsageError("no output: name a folder for the cutouts by --output")
@@ -44,11 +56,34 @@ def check(settings: Settings) -> None:
         raise UsageError(str(error)) from error
 
 
-def build(
-    pipeline: beam.Pipeline, settings: Settings, run: str, temporary: Optional[str] = None
-) -> beam.PCollection:
-    """Applies the transforms; the outcomes of all pictures. `temporary` is for `WriteManifest`."""
-    output, model = str(settings.output), str(settings.model)
+def build(pipeline: beam.Pipeline, settings: Settings, run: str) -> beam.PCollection:
+    """Applies the transforms; the outcomes of all pictures."""
+    output, remove = str(settings.output), settings.remove_background()
+    sources, bad_lines = _sources(pipeline, settings)
+    distinct, clashing = sources | "One source per output" >> DistinctSources(
+        relative_to=settings.relative_to
+    )
+    to_do, done, existing = distinct, [], []
+    if settings.on_existing != "overwrite":
+        to_do, *others = distinct | "Leave what is done" >> _skip_existing(settings)
+        done, existing = [others[0]], [others[1]]
+    removed = to_do | "Remove backgrounds" >> remove
+    refused = (
+        (*bad_lines, clashing, *existing)
+        | "All refused" >> beam.Flatten()
+        | "Rows of the refused" >> FailedOutcomes(remove.columns())
+    )
+    outcomes = (removed, refused, *done) | "All outcomes" >> beam.Flatten()
+    _ = outcomes | "Write the manifest" >> WriteManifest(output=output, run=run)
+    _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run)
+    return outcomes
+
+
+def _sources(pipeline: beam.Pipeline, settings: Settings) -> Any:
+    """The sources that the settings name, and a list of the lines that name none."""
+    output = str(settings.output)
+    if settings.retry_failed:
+        return pipeline | "Those that failed" >> FailedSources(output), []
     found = (
         pipeline
         | "Inputs" >> beam.Create(settings.input, reshuffle=False).with_output_types(str)
@@ -62,22 +97,30 @@ def build(
         | "Lists" >> beam.Create(settings.input_list, reshuffle=False).with_output_types(str)
         | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(ReadLists.FAILURES, main="listed")
     )
-    distinct, clashing = (
-        (found, listed)
-        | "All sources" >> beam.Flatten()
-        | "One source per output" >> DistinctSources(relative_to=settings.relative_to)
+    return (found, listed) | "All sources" >> beam.Flatten(), [bad_lines]
+
+
+def _skip_existing(settings: Settings) -> SkipExisting:
+    remove = settings.remove_background()
+    masks = catalogue.find(str(settings.model)).masks
+    every = part_suffixes(remove.options, masks)
+    of_extras = tuple(f".{name}" for name in CLOTH_CATEGORIES) if masks else ()
+    return SkipExisting(
+        output=str(settings.output),
+        suffix=remove.encoding.suffix,
+        parts_of=functools.partial(_parts_of, remove.options, masks),
+        parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
+        on_existing=settings.on_existing,
+        run=remove.columns(),
     )
-    removed = distinct | "Remove backgrounds" >> settings.remove_background()
-    refused = (
-        (bad_lines, clashing)
-        | "All refused" >> beam.Flatten()
-        | "Rows of the refused" >> FailedOutcomes(model)
-    )
-    outcomes = (removed, refused) | "All outcomes" >> beam.Flatten()
-    manifest = WriteManifest(output=output, run=run, temporary=temporary)
-    _ = outcomes | "Write the manifest" >> manifest
-    _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run)
-    return outcomes
+
+
+def _parts_of(options: RemoveOptions, masks: Tuple[str, ...], source: Source) -> Tuple[str, ...]:
+    """The parts that a source's output has; of one whose extras make no sense, any."""
+    try:
+        return part_suffixes(options.with_extras(json.loads(source.extras)), masks)
+    except (ValueError, TypeError):
+        return ("",)
 
 
 def _choices() -> str:

@@ -1,4 +1,4 @@
-"""What goes to which stream: results to stdout, everything else to stderr, legibly.
+"""What goes to which stream: results to stdout, everything else to stderr, legibly, no secrets.
 
 Libraries print: onnxruntime on file descriptor 1 and 2 from C++, rembg and pymatting with `print`,
 Beam by logging, and in multi_processing mode as records of its workers, printed as protocol
@@ -11,6 +11,8 @@ import os
 import re
 import sys
 from typing import Iterator, TextIO
+
+from ..transforms import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
@@ -36,7 +38,8 @@ def to_stderr() -> None:
     """Logs warnings, and the steps' own progress where no bar shows it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_legible)
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(message)s")
+    handler.setFormatter(_WithoutSecrets("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger(_WORKER_LOGGER).setLevel(logging.INFO)
     if not sys.stderr.isatty():
         logging.getLogger(_OURS).setLevel(logging.INFO)
@@ -54,6 +57,18 @@ def cause(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return lines[-1] if "Traceback" in lines[0] or "Traceback" in str(error) else str(error)
+
+
+def say(text: str) -> None:
+    """Tells the user something, on stderr."""
+    print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
+
+
+class _WithoutSecrets(logging.Formatter):
+    """Formats a record, its traceback included, without the credentials in URIs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return uris.without_secrets_in(super().format(record))
 
 
 def _legible(record: logging.LogRecord) -> bool:

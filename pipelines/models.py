@@ -41,8 +41,8 @@ def fetch(names: Sequence[str], to: str, model_dir: Optional[str], stdout: TextI
         for path, file in zip(paths, model.files):
             with open(path, "rb") as opened:
                 name = f"{model.name}/{file.name}"
-                uri = files.write(to, name, opened.read(), "application/octet-stream")
-            print(uri, file=stdout)
+                written = files.write(to, name, opened.read(), "application/octet-stream")
+            print(written.uri, file=stdout)
 
 
 def _row(model: Model) -> List[str]:

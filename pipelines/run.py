@@ -28,7 +28,7 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, models, providers, settings, values
+from . import graph, logs, models, providers, record, settings, values
 from .beam_options import UsageError
 from .progress import Bar
 from .settings import Parsed, Settings
@@ -51,10 +51,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         try:
             return _command(sys.argv[1:] if arguments is None else list(arguments), stdout)
         except UsageError as error:
-            print(f"rembg-beam: {error}", file=sys.stderr)
+            logs.say(str(error))
             return WRONG_USE
         except KeyboardInterrupt:
-            print("rembg-beam: interrupted before anything ran", file=sys.stderr)
+            logs.say("interrupted before anything ran")
             return INTERRUPTED
 
 
@@ -75,7 +75,7 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
         return _tell(namespace, others, stdout)
     parsed = settings.parse(namespace, others)
     if parsed.print_config:
-        print(settings.describe(parsed), file=stdout)
+        print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
         return OK
     return _run(parsed, stdout)
 
@@ -95,7 +95,7 @@ def _tell(namespace: argparse.Namespace, others: List[str], stdout: TextIO) -> i
     except ValueError as error:
         raise UsageError(str(error)) from error
     except (OSError, RuntimeError) as error:
-        print(f"rembg-beam: {error}", file=sys.stderr)
+        logs.say(str(error))
         return FAILED_RUN
 
 
@@ -108,6 +108,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     output = str(parsed.settings.output)
     try:
         files.begin(output)
+        record.remember(parsed.settings)
     except OSError as error:
         raise UsageError(f"--output {output!r} can't be written to: {error}") from error
     metrics.tally.clear()
@@ -143,8 +144,7 @@ class _Running:
             self._pipeline = beam.Pipeline(runner=runner, options=options)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        temporary = files.temporary_folder(str(given.output))
-        graph.build(self._pipeline, given, run, temporary)
+        graph.build(self._pipeline, given, run)
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 
@@ -165,13 +165,16 @@ class _Running:
 def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int:
     """Says what the run did; its exit status."""
     if running.error is not None:
-        print(f"rembg-beam: the run failed: {logs.cause(running.error)}", file=sys.stderr)
+        logs.say(f"the run failed: {logs.cause(running.error)}")
         _print_counts(stdout)
         return FAILED_RUN
     output = str(given.output)
     done = summary.read(output, run)
+    if not done.total and given.retry_failed:
+        print("nothing to retry: no picture failed last", file=stdout)
+        return OK
     if not done.total:
-        print("rembg-beam: the run failed: no input matched any picture", file=sys.stderr)
+        logs.say("the run failed: no input matched any picture")
         return FAILED_RUN
     _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
     failures = done.counts[FAILED]
@@ -179,11 +182,8 @@ def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int
         return OK
     allowed = values.max_failures(given.max_failures, done.total)
     if failures > allowed:
-        print(
-            f"rembg-beam: {failures} of {done.total} failed, more than --max_failures "
-            f"{given.max_failures} allows",
-            file=sys.stderr,
-        )
+        limit = f"--max_failures {given.max_failures}"
+        logs.say(f"{failures} of {done.total} failed, more than {limit} allows")
         return FAILED_RUN
     return OK
 
@@ -202,7 +202,7 @@ def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
     if more > 0:
         print(f"  ... and {more} more", file=stdout)
     what = "rows, the failures' among them" if done.counts[FAILED] else "rows"
-    print(f"{what}: {rows}", file=stdout)
+    print(f"{what}: {uris.without_secrets(rows)}", file=stdout)
 
 
 def _print_counts(stdout: TextIO) -> None:
@@ -221,7 +221,7 @@ def _as_interrupt(*_: Any) -> NoReturn:
 def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    print("rembg-beam: interrupted", file=sys.stderr, flush=True)
+    logs.say("interrupted")
     if running.result is not None and running.runner != DEFAULT_RUNNER:
         print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
@@ -229,7 +229,8 @@ def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
     files.abandon()
     files.sweep(output)
     _print_counts(stdout)
-    print(f"what is written stays in {output}; no file is half-written", file=stdout)
+    shown = uris.without_secrets(output)
+    print(f"what is written stays in {shown}; no file is half-written", file=stdout)
     stdout.flush()
     os._exit(INTERRUPTED)
 

@@ -15,8 +15,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 import yaml
 
 from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
+from ..transforms.existing import ON_EXISTING
 from ..transforms.models import catalogue
 from ..transforms.pictures.cutout import EMPTY_MASK_CHOICES, VITMATTE_MODELS
+from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from . import beam_options, values
 from .beam_options import UsageError
@@ -57,6 +59,16 @@ class Settings:
         "the folder that outputs are named relative to; default: the part of each --input before "
         "its first wildcard, and the whole path for --input_list",
         metavar="URI",
+    )
+    on_existing: str = _setting(
+        "what is done about pictures whose output is there: skip (the default), overwrite or fail",
+        "skip",
+        choices=ON_EXISTING,
+    )
+    retry_failed: bool = _setting(
+        "take the pictures from the output folder's manifests: those that failed last",
+        False,
+        kind="switch",
     )
     model: Optional[str] = _setting(
         f"one of {', '.join(catalogue.MODELS)}; rembg downloads all but tiny on first use"
@@ -180,6 +192,14 @@ class Settings:
         write.THREADS,
         kind="integer",
     )
+    max_bytes: int = _setting(
+        "a larger file is a failure; default 100MB", read.MAX_BYTES, kind="bytes"
+    )
+    max_pixels: int = _setting(
+        f"a larger picture is a failure, before it is decoded; default {MAX_PIXELS}",
+        MAX_PIXELS,
+        kind="integer",
+    )
     max_failures: Optional[str] = _setting(
         "exit with status 1 above so many failures, a count (20) or a share (5%% or 0.05); "
         "default: any number",
@@ -231,6 +251,9 @@ class Settings:
             remove_threads=self.remove_threads,
             write_threads=self.write_threads,
             max_memory=self.max_memory,
+            max_bytes=self.max_bytes,
+            max_pixels=self.max_pixels,
+            overwrite=self.on_existing != "fail",
         )
 
 

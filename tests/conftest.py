@@ -145,3 +145,28 @@ def _tree() -> Callable[[Any], List[str]]:
 @pytest.fixture(name="not_pictures")
 def _not_pictures() -> Any:
     return NOT_PICTURES
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Any]:
+    """Google Cloud Storage on loopback; see the module `gs`."""
+    import gs
+
+    emulator = gs.Emulator()
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def proxy(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The way to it for this test: an empty bucket `b`, requests counted, waits of no length."""
+    import gs
+
+    from rembg_beam.transforms.storage import gcs
+
+    emulator.empty("b")
+    proxy = gs.Proxy(emulator)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+    monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_delay(initial=0.001, maximum=0.01))
+    yield proxy
+    proxy.stop()

@@ -1,25 +1,31 @@
 """Files that are whole or absent."""
 
+import dataclasses
+import errno
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, List
+from typing import ClassVar, Dict, List
 
 import pytest
+from apache_beam.io.filesystem import BeamIOError, MatchResult
+from apache_beam.io.localfilesystem import LocalFileSystem
 
-from rembg_beam.transforms.storage import files, naming
+from rembg_beam.transforms.storage import files, limits, naming, retrying
 
 TEMPORARY = naming.TEMPORARY
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    uri = files.write(str(tmp_path / "out"), "x/a.png", b"abc", "image/png")
-    assert uri == str(tmp_path / "out" / "x/a.png")
-    assert files.read(uri) == files.read(f"file://{uri}") == b"abc"
+    uri = str(tmp_path / "out" / "x/a.png")
+    written = files.write(str(tmp_path / "out"), "x/a.png", b"abc", "image/png")
+    assert written == files.Written(uri, size=3, attempts=1)
+    assert files.read(uri) == files.read(f"file://{uri}") == files.Read(b"abc", attempts=1)
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -30,7 +36,7 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_a_file_called_gz_is_not_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"as it is")
-    assert files.read(str(tmp_path / "a.gz")) == b"as it is"
+    assert files.read(str(tmp_path / "a.gz")).data == b"as it is"
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -154,45 +160,228 @@ def test_what_a_living_process_writes_is_not_swept(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_another_file_system_is_written_under_a_temporary_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A remote store that is no object store: Beam's local file system under another scheme."""
-    from apache_beam.io.localfilesystem import LocalFileSystem
+class Elsewhere(LocalFileSystem):
+    """A remote store that is no object store: Beam's local file system under another scheme.
 
-    class Elsewhere(LocalFileSystem):
-        created: ClassVar[List[str]] = []
+    Each of the operations in `failing` raises once what stands there.
+    """
 
-        @classmethod
-        def scheme(cls) -> str:
-            return "elsewhere"
+    created: ClassVar[List[str]] = []
+    failing: ClassVar[Dict[str, List[Exception]]] = {}
 
-        def create(self, path: str, *arguments: object, **more: object) -> object:
-            self.created.append(path)
-            return super().create(_plain(path), *arguments, **more)
+    @classmethod
+    def scheme(cls) -> str:
+        return "elsewhere"
 
-        def open(self, path: str, *arguments: object, **more: object) -> object:
-            return super().open(_plain(path), *arguments, **more)
+    def create(self, path: str, *arguments: object, **more: object) -> object:
+        self.created.append(path)
+        self._fail("create")
+        return super().create(_plain(path), *arguments, **more)
 
-        def exists(self, path: str) -> bool:
-            return bool(super().exists(_plain(path)))
+    def open(self, path: str, *arguments: object, **more: object) -> object:
+        self._fail("open")
+        return super().open(_plain(path), *arguments, **more)
 
-        def mkdirs(self, path: str) -> None:
-            super().mkdirs(_plain(path))
+    def exists(self, path: str) -> bool:
+        return bool(super().exists(_plain(path)))
 
-        def rename(self, old: list[str], new: list[str]) -> None:
-            super().rename([*map(_plain, old)], [*map(_plain, new)])
+    def mkdirs(self, path: str) -> None:
+        super().mkdirs(_plain(path))
 
-        def delete(self, paths: list[str]) -> None:
-            super().delete([*map(_plain, paths)])
+    def rename(self, old: list[str], new: list[str]) -> None:
+        self._fail("rename")
+        super().rename([*map(_plain, old)], [*map(_plain, new)])
 
-    uri = f"elsewhere://{tmp_path}"
-    for data in (b"abc", b"abcd"):
-        assert files.write(uri, "x/a.png", data, "image/png") == f"{uri}/x/a.png"
-        assert files.read(f"{uri}/x/a.png") == data
-    assert all(TEMPORARY in path for path in Elsewhere.created)
-    assert list((tmp_path / TEMPORARY).iterdir()) == []
+    def size(self, path: str) -> int:
+        self._fail("size")
+        return int(super().size(_plain(path)))
+
+    def delete(self, paths: list[str]) -> None:
+        for path in paths:
+            os.unlink(_plain(path))
+
+    def match(self, patterns: list[str], limits: object = None) -> List[MatchResult]:
+        found = super().match([*map(_plain, patterns)], limits)
+        for result in found:
+            for file in result.metadata_list:
+                file.path = f"elsewhere://{file.path}"
+        return list(found)
+
+    def _fail(self, operation: str) -> None:
+        if self.failing.get(operation):
+            raise self.failing[operation].pop()
 
 
 def _plain(path: str) -> str:
     return path.removeprefix("elsewhere://")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> str:
+    """The URI of a folder there."""
+    Elsewhere.created.clear()
+    Elsewhere.failing.clear()
+    return f"elsewhere://{tmp_path}"
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> List[float]:
+    """How long it would have been waited between attempts, in seconds."""
+    waited: List[float] = []
+    backoff = dataclasses.replace(retrying.BACKOFF, sleep=waited.append)
+    monkeypatch.setattr(retrying, "BACKOFF", backoff)
+    return waited
+
+
+def test_another_file_system_is_written_under_a_temporary_name(
+    tmp_path: Path, elsewhere: str
+) -> None:
+    for data in (b"abc", b"abcd"):
+        written = files.write(elsewhere, "x/a[1].png", data, "image/png")
+        assert written == (f"{elsewhere}/x/a[1].png", len(data), 1)
+        assert files.read(f"{elsewhere}/x/a[1].png") == (data, 1)
+    assert all(TEMPORARY in path for path in Elsewhere.created)
+    assert list((tmp_path / TEMPORARY).iterdir()) == []
+
+
+def test_another_file_systems_listing(tmp_path: Path, elsewhere: str) -> None:
+    (tmp_path / "a[1].png").write_bytes(b"abc")
+    assert list(files.listing(elsewhere, deep=False)) == [(f"{elsewhere}/a[1].png", "a[1].png", 3)]
+    assert files.size(f"{elsewhere}/a[1].png") == 3
+    assert files.size(f"{elsewhere}/b.png") is None
+
+
+class Answered(Exception):
+    """An error as Beam's S3 client has them."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the server said {code}")
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(TimeoutError(), ConnectionResetError(), OSError(errno.EIO, "I/O error")),
+        *(Answered(429), Answered(503), BeamIOError("read", {"uri": Answered(500)})),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("operation", ["create", "rename", "size", "open"])
+def test_what_passes_is_tried_again(
+    elsewhere: str, waits: List[float], operation: str, error: Exception
+) -> None:
+    Elsewhere.failing[operation] = [error, error]
+    written = files.write(elsewhere, "a.png", b"abc", "image/png")
+    read = files.read(written.uri)
+    assert (written.attempts, read.attempts) == ((1, 3) if operation == "open" else (3, 1))
+    assert read.data == b"abc"
+    assert len(waits) == 2 and 0 <= waits[0] <= 1 and 0 <= waits[1] <= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "rises"),
+    [
+        (Answered(404), FileNotFoundError),
+        (Answered(403), PermissionError),
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (ValueError("no such thing"), ValueError),
+    ],
+    ids=repr,
+)
+def test_what_does_not_pass_fails_at_once(
+    elsewhere: str, waits: List[float], error: Exception, rises: type
+) -> None:
+    Elsewhere.failing["open"] = [error]
+    with pytest.raises(rises) as raised:
+        files.read(f"{elsewhere}/a.png")
+    assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
+
+
+def test_attempts_end(elsewhere: str, waits: List[float]) -> None:
+    Elsewhere.failing["open"] = [ConnectionResetError(str(number)) for number in range(99)]
+    with pytest.raises(ConnectionResetError) as raised:
+        files.read(f"{elsewhere}/a.png")
+    number = retrying.BACKOFF.attempts
+    assert len(waits) == number - 1
+    assert raised.value.attempts == number  # type: ignore[attr-defined]
+    assert all(waited <= 2**doubled for doubled, waited in enumerate(waits))
+
+
+def test_a_mount_that_is_away_for_a_moment(
+    tmp_path: Path, waits: List[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, failures = os.replace, [OSError(errno.ESTALE, "Stale file handle")]
+
+    def stale(*paths: str) -> None:
+        if failures:
+            raise failures.pop()
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", stale)
+    assert files.write(str(tmp_path), "a.png", b"abc", "image/png").attempts == 2
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_another_file_is_not_overwritten(tmp_path: Path, elsewhere: str) -> None:
+    for folder in (str(tmp_path), elsewhere):
+        files.write(folder, "a.png", b"abc", "image/png", overwrite=False)
+        files.write(folder, "a.png", b"abc", "image/png", overwrite=False)  # the very same
+        for data in (b"xyz", b"longer"):
+            with pytest.raises(FileExistsError, match="must not be overwritten"):
+                files.write(folder, "a.png", data, "image/png", overwrite=False)
+        assert (tmp_path / "a.png").read_bytes() == b"abc"
+        (tmp_path / "a.png").unlink()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_many_local_writers_one_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def link(*paths: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", link)
+
+    def put(number: int) -> bool:
+        try:
+            files.write(str(tmp_path), "a.png", b"%d" % number, "image/png", overwrite=False)
+            return True
+        except FileExistsError:
+            return False
+
+    if has_links:
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(put, range(8)))
+    else:
+        won = [put(number) for number in range(3)]
+    assert won.count(True) == 1
+    assert (tmp_path / "a.png").read_bytes() == b"%d" % won.index(True)
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_larger_file_is_not_read(tmp_path: Path, elsewhere: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"abcd")
+    for folder in (str(tmp_path), elsewhere):
+        assert files.read(f"{folder}/a.png", 4).data == b"abcd"
+        with pytest.raises(limits.TooLarge, match=r"max_bytes=3.*a\.png"):
+            files.read(f"{folder}/a.png", 3)
+
+
+def test_a_listing(tmp_path: Path) -> None:
+    for name in ("a.png", "x/b.png", "x/y/c.png"):
+        files.write(str(tmp_path), name, b"abc", "image/png")
+    listed = list(files.listing(str(tmp_path)))
+    assert listed == [(str(tmp_path / name), name, 3) for name in ("a.png", "x/b.png", "x/y/c.png")]
+    assert list(files.listing(f"{tmp_path}/x", deep=False)) == [
+        (str(tmp_path / "x/b.png"), "b.png", 3)
+    ]
+    assert [file.name for file in files.listing(str(tmp_path), start="x/", limit=1)] == ["x/b.png"]
+    assert list(files.listing(f"{tmp_path}/none")) == []
+    assert files.size(f"{tmp_path}/a.png") == 3 and files.size(str(tmp_path)) is None
+
+
+def test_a_scheme_without_a_file_system() -> None:
+    with pytest.raises(ValueError, match="no file system for ftp://"):
+        files.read("ftp://me:pw@host/a.jpg")

@@ -708,7 +708,7 @@ def test_settings_of_the_command_reach_the_session(
     assert capfd.readouterr().out.startswith("1 written")
     assert any("as provider_fallback allows" in line for line in caplog.messages)
     clothes = ["--model", catalogue.CLOTH, "--offline", "--cloth_category", "lower"]
-    assert run.main([*base, *clothes]) == 0
-    assert (tmp_path / "out" / "a.jpg.lower.png").exists()
+    assert run.main([*base[:-1], str(tmp_path / "clothes"), *clothes]) == 0
+    assert (tmp_path / "clothes" / "a.jpg.lower.png").exists()
     assert run.main([*base, "--model", "u2netp", "--provider", 'CPU={"arena": 1']) == 2
     assert "--provider" in capfd.readouterr().err

@@ -54,7 +54,7 @@ def test_steps_and_subpackages_do_not_import_each_other(root: Path) -> None:
         for path in (root / "transforms" / room).glob("*.py"):
             outside = {name.split(".")[0] for level, name in _imports(path) if level > 1}
             assert outside <= ground, path
-    steps = {"find", "distinct", "read", "rembg_dofn", "write"}
+    steps = {"find", "distinct", "existing", "read", "rembg_dofn", "write"}
     for step in steps:
         imported = {name.split(".")[0] for _, name in _imports(root / f"transforms/{step}.py")}
         assert not imported & (steps | {"remove_background", "manifest", "summary"}), step

@@ -20,12 +20,14 @@ from PIL import Image
 
 from rembg_beam.transforms import (
     Encoding,
+    Failure,
     Outcome,
     RemoveBackground,
     RemoveOptions,
     SessionConfig,
     Source,
     WriteManifest,
+    elements,
 )
 
 TINY = SessionConfig("tiny")
@@ -272,6 +274,22 @@ def test_the_manifest_is_one_data_set_by_run(photos: Path, tmp_path: Path) -> No
     rows = pyarrow.dataset.dataset(tmp_path / "out/_manifest", partitioning="hive").to_table()
     found = {(row["run"], row["status"], row["metadata"]) for row in rows.to_pylist()}
     assert found == {("r1", "written", '{"n": "r1"}'), ("r2", "failed", '{"n": "r2"}')}
+
+
+def test_the_files_of_the_manifest_hold_so_many_rows(tmp_path: Path, run: Any) -> None:
+    import pyarrow.parquet
+
+    columns = elements.RunColumns("tiny")
+    failure = Failure("read", "FileNotFoundError", "it is not there")
+    outcomes = [elements.failed(Source(f"{number}.jpg"), failure, columns) for number in range(7)]
+    write = WriteManifest(output=str(tmp_path), run="r", rows_per_file=3)
+    written = run(outcomes, write)
+    folder = tmp_path / "_manifest/run=r"
+    assert sorted(written) == [str(folder / f"part-0000{number}.parquet") for number in range(3)]
+    tables = [pyarrow.parquet.read_table(path) for path in sorted(written)]
+    assert [table.num_rows for table in tables] == [3, 3, 1]
+    uris = [row["uri"] for table in tables for row in table.to_pylist()]
+    assert sorted(uris) == [f"{number}.jpg" for number in range(7)]
 
 
 @pytest.mark.parametrize(

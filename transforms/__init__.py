@@ -2,6 +2,7 @@
 
     elements            what flows: Source -> Stored -> Cutout -> Outcome
     storage/sources     a pattern, folder or list line becomes a Source       "photos/x/a.jpg"
+    distinct, existing  ... if no other has its output, and it is not done    (the command's)
     read                its file is read                                      bytes
     pictures/decode     the bytes become an upright image                     Pillow image
     models/             a name becomes a session, one per process             rembg session
@@ -11,7 +12,7 @@
     storage/naming      its name follows from its own input alone             "x/a.jpg.png"
     write               its file appears, whole or not at all                 Outcome
     remove_background   the steps in a row, one outcome for every element
-    manifest            outcomes become a Parquet data set
+    manifest, earlier   outcomes become a Parquet data set, and are read again
 
 Below all of them: `uris` (what a URI names), `concurrency` (a DoFn with threads), `failures` (where
 an exception becomes a row) and `metrics`. Importing and building pipelines needs no onnxruntime;

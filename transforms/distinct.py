@@ -39,7 +39,7 @@ class KeyByName(beam.DoFn):
             metrics.count_failure(STEP, seconds=0)
             yield TaggedOutput(FAILURES, (source, name))
         else:
-            named = Source(source.uri, name, source.extras, source.metadata)
+            named = Source(source.uri, name, source.extras, source.metadata, source.duplicates)
             yield naming.output_name(name, ""), named
 
 
@@ -51,10 +51,12 @@ class MergeOrRefuse(beam.DoFn):
     def process(self, named: Tuple[str, Iterable[Source]]) -> Iterator[Any]:
         name, group = named
         # Sorted, so that a retry chooses the same one.
-        distinct = {(source.uri, source.extras): source for source in sorted(group, reverse=True)}
+        every = sorted(group, reverse=True)
+        distinct = {(source.uri, source.extras): source for source in every}
         if len(distinct) == 1:
             metrics.count("find_pictures")
-            yield from distinct.values()
+            (one,) = distinct.values()
+            yield Source(*one[:4], duplicates=len(every) - 1)
             return
         for uri in sorted({source.uri for source in distinct.values()}):
             metrics.count_failure(STEP, seconds=0)

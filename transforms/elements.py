@@ -11,9 +11,11 @@ with the same fields: read them by field name, not by `isinstance`.
 """
 
 import json
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from apache_beam import coders
+
+from . import uris
 
 SCHEMA_VERSION = 1
 
@@ -35,12 +37,14 @@ class Source(NamedTuple):
         from the URI.
       extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.
       metadata: a JSON object, the user's own columns, carried to its row untouched.
+      duplicates: how many more times the command's inputs named it.
     """
 
     uri: str
     name: Optional[str] = None
     extras: str = "{}"
     metadata: str = "{}"
+    duplicates: int = 0
 
     @classmethod
     def of(
@@ -54,18 +58,11 @@ class Source(NamedTuple):
         """A source from plain mappings; `ValueError` for what JSON or UTF-8 can't hold.
 
         >>> Source.of("a.jpg", metadata={"split": "train"})
-        Source(uri='a.jpg', name=None, extras='{}', metadata='{"split": "train"}')
+        Source(uri='a.jpg', name=None, extras='{}', metadata='{"split": "train"}', duplicates=0)
         """
         source = cls(uri, name, to_json(extras), to_json(metadata))
-        "".join(part or "" for part in source).encode("utf-8")  # as its coder will
+        "".join([uri, name or "", *source[2:4]]).encode("utf-8")  # as its coder will
         return source
-
-
-class Stored(NamedTuple):
-    """A picture as it lies in storage: its encoded bytes, and its own rembg arguments (JSON)."""
-
-    data: bytes
-    extras: str = "{}"
 
 
 class Part(NamedTuple):
@@ -79,8 +76,12 @@ class Facts(NamedTuple):
     """What was learnt about one picture; None where that step was not reached, or has no such fact.
 
     Attributes:
+      bytes_in, bytes_out: of its file, and of its outputs together.
+      read_attempts, write_attempts: how often storage was asked, the most for any of its outputs.
+      read_msecs, remove_msecs, write_msecs: what a thread took for each step.
       width, height: in pixels, after its EXIF rotation.
       animated: whether its file has more frames or pages; the first is the picture.
+      model_checksum: of the model's file, or of its files with a `+` between them.
       provider: onnxruntime's name of the execution provider that ran the model.
       batched: whether its mask comes from a batch that is not bit-equal to a run for it alone:
         pixels within a tenth of a level, of 255, of the next may have that.
@@ -93,11 +94,27 @@ class Facts(NamedTuple):
     width: Optional[int] = None
     height: Optional[int] = None
     animated: Optional[bool] = None
+    model_checksum: Optional[str] = None
     provider: Optional[str] = None
     batched: Optional[bool] = None
     peak: Optional[float] = None
     foreground: Optional[float] = None
     matting: Optional[str] = None
+    bytes_in: Optional[int] = None
+    bytes_out: Optional[int] = None
+    read_attempts: Optional[int] = None
+    write_attempts: Optional[int] = None
+    read_msecs: Optional[int] = None
+    remove_msecs: Optional[int] = None
+    write_msecs: Optional[int] = None
+
+
+class Stored(NamedTuple):
+    """A picture as it lies in storage: its encoded bytes, its own rembg arguments (JSON), facts."""
+
+    data: bytes
+    extras: str = "{}"
+    facts: Facts = Facts()
 
 
 class Cutout(NamedTuple):
@@ -128,34 +145,47 @@ class Outcome(NamedTuple):
 
     Attributes:
       schema_version: of this record, `SCHEMA_VERSION`.
-      uri, metadata: as in the `Source`.
+      uri, name, extras, metadata, duplicates: as in the `Source`, the URI without credentials.
       status: "written", "skipped" or "failed".
       outputs: URIs of the files written; empty unless any was.
       model: rembg's name of the model.
+      options: a JSON object, the options of the run that differ from their defaults.
       step, error, message: of the failure; for a skipped picture the message says why; else null.
-      width, height, animated, provider, batched, peak, foreground, matting: as in `Facts`.
+      all others: as in `Facts`.
     """
 
     schema_version: int
     uri: str
+    name: Optional[str]
     status: str
     outputs: Sequence[str]
     model: str
+    options: str
+    extras: str
     step: Optional[str]
     error: Optional[str]
     message: Optional[str]
+    duplicates: int
     width: Optional[int]
     height: Optional[int]
     animated: Optional[bool]
+    model_checksum: Optional[str]
     provider: Optional[str]
     batched: Optional[bool]
     peak: Optional[float]
     foreground: Optional[float]
     matting: Optional[str]
+    bytes_in: Optional[int]
+    bytes_out: Optional[int]
+    read_attempts: Optional[int]
+    write_attempts: Optional[int]
+    read_msecs: Optional[int]
+    remove_msecs: Optional[int]
+    write_msecs: Optional[int]
     metadata: str
 
 
-for _record in (Source, Stored, Part, Facts, Cutout, Failure, Outcome):
+for _record in (Source, Facts, Stored, Part, Cutout, Failure, Outcome):
     coders.registry.register_coder(_record, coders.RowCoder)
 
 
@@ -173,10 +203,12 @@ def as_source(element: Any) -> Source:
             getattr(element, "name", None),
             getattr(element, "extras", None) or "{}",
             getattr(element, "metadata", None) or "{}",
+            getattr(element, "duplicates", None) or 0,
         )
+    shown = uris.without_secrets_in(repr(element))
     raise TypeError(
-        f"RemoveBackground got {element!r}: its elements are URIs (str) or Source(uri, name, "
-        "extras, metadata); make one with Source.of(uri, ...)"
+        f"RemoveBackground got {shown}: its elements are URIs (str) or Source(uri, name, extras, "
+        "metadata); make one with Source.of(uri, ...)"
     )
 
 
@@ -190,33 +222,65 @@ def to_json(mapping: Optional[Mapping[str, Any]]) -> str:
     return json.dumps(dict(mapping or {}), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def written(source: Source, cutout: Cutout, outputs: Sequence[str]) -> Outcome:
+def known(facts: Any) -> Dict[str, Any]:
+    """Facts that are not None; those from another process may be of a class that Beam made.
+
+    >>> known(Facts(width=7))
+    {'width': 7}
+    """
+    found = {name: getattr(facts, name) for name in Facts._fields}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def merged(*facts: Any) -> Facts:
+    """What several steps learnt; the later ones win.
+
+    >>> merged(Facts(width=7), Facts(height=5))[:2]
+    (7, 5)
+    """
+    return Facts(**{name: value for each in facts for name, value in known(each).items()})
+
+
+class RunColumns(NamedTuple):
+    """What all rows of a run have in common: the model, and the options as JSON."""
+
+    model: str
+    options: str = "{}"
+
+
+def written(source: Source, cutout: Cutout, outputs: Sequence[str], run: RunColumns) -> Outcome:
     """The row of a picture whose parts all lie at `outputs`; skipped if it has none."""
     status, message = (WRITTEN, None) if cutout.parts else (SKIPPED, EMPTY_MASK)
-    return _outcome(source, status, outputs, cutout.model, (None, None, message), cutout.facts)
+    return _outcome(source, status, run, cutout.facts, outputs=outputs, message=message)
 
 
-def failed(source: Source, failure: Failure, model: str) -> Outcome:
-    """The row of a picture that `failure` stopped."""
-    why = failure.step, failure.error, failure.message
-    return _outcome(source, FAILED, [], model, why, failure.facts)
-
-
-def _outcome(
-    source: Source, status: str, outputs: Sequence[str], model: str, why: Any, facts: Any
+def skipped(
+    source: Source, outputs: Sequence[str], facts: Facts, run: RunColumns, message: str
 ) -> Outcome:
-    # By name: facts that come from another process are of a class that Beam made.
-    known = {name: getattr(facts, name) for name in Facts._fields}
-    step, error, message = why
+    """The row of a picture that is done already."""
+    return _outcome(source, SKIPPED, run, facts, outputs=outputs, message=message)
+
+
+def failed(source: Source, failure: Failure, run: RunColumns) -> Outcome:
+    """The row of a picture that `failure` stopped."""
+    step, error, message = failure.step, failure.error, failure.message
+    return _outcome(source, FAILED, run, failure.facts, step=step, error=error, message=message)
+
+
+def _outcome(source: Source, status: str, run: RunColumns, facts: Any, **more: Any) -> Outcome:
+    outputs = [uris.without_secrets(output) for output in more.pop("outputs", [])]
+    row: Dict[str, Any] = dict.fromkeys(Outcome._fields)
+    row |= {**known(facts), **more, **run._asdict()}
     return Outcome(
-        schema_version=SCHEMA_VERSION,
-        uri=source.uri,
-        status=status,
-        outputs=outputs,
-        model=model,
-        step=step,
-        error=error,
-        message=message,
-        metadata=source.metadata,
-        **known,
+        **{
+            **row,
+            "schema_version": SCHEMA_VERSION,
+            "uri": uris.without_secrets(source.uri),
+            "name": source.name,
+            "status": status,
+            "outputs": outputs,
+            "extras": source.extras,
+            "metadata": source.metadata,
+            "duplicates": source.duplicates,
+        }
     )

@@ -1,16 +1,21 @@
 """The one place where an exception becomes data; everywhere else it rises.
 
 In: a function and its arguments. Out: its result, or a `Failure` that names the step, the error's
-class and its message. Only `Exception` is caught: what stops a process still stops it.
+class and its message, in which no URI shows its credentials. Only `Exception` is caught: what stops
+a process still stops it.
 """
 
 from typing import Callable, TypeVar, Union
 
+from . import uris
 from .elements import Facts, Failure
 
 T = TypeVar("T")
 
 MESSAGE_CHARACTERS = 1000
+
+# Steps whose errors carry the `attempts` made.
+_ATTEMPTING = ("read", "write")
 
 
 def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Failure]:
@@ -31,8 +36,10 @@ def failure(step: str, error: Exception) -> Failure:
     >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))[:3]
     ('read', 'FileNotFoundError', "[Errno 2] No such file: 'a.jpg'")
     """
-    text = str(error) or repr(error)
+    text = uris.without_secrets_in(str(error) or repr(error))
     # A message may quote a file name that isn't UTF-8; a row must be.
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
     facts = getattr(error, "facts", Facts())
+    if hasattr(error, "attempts") and step in _ATTEMPTING:
+        facts = facts._replace(**{f"{step}_attempts": error.attempts})
     return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS], facts)

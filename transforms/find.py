@@ -60,8 +60,10 @@ class ReadLists(beam.DoFn):
             return source
         metrics.count_failure(STEP, seconds=0)
         where = f"{uris.without_secrets(path)}, line {number}: {source.message}"
-        shown = line.strip().decode("utf-8", "backslashreplace")[:LINE_CHARACTERS]
-        return TaggedOutput(FAILURES, (Source(shown), source._replace(message=where)))
+        text = uris.without_secrets_in(line.strip().decode("utf-8", "backslashreplace"))
+        return TaggedOutput(
+            FAILURES, (Source(text[:LINE_CHARACTERS]), source._replace(message=where))
+        )
 
 
 def _parse(line: bytes) -> Source:

@@ -8,22 +8,22 @@ from typing import Tuple
 import apache_beam as beam
 
 from . import metrics
-from .elements import Failure, Outcome, Source, failed
+from .elements import Failure, Outcome, RunColumns, Source, failed
 
 
 class FailedOutcomes(beam.PTransform):
     """`(Source, Failure)` -> the failed row of each.
 
     Args:
-      model: rembg's name of the model, for the rows.
+      run: what all rows of the run have in common.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, run: RunColumns) -> None:
         super().__init__()
-        self.model = model
+        self.run = run
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
-        return failures | "Make rows" >> beam.Map(_row, self.model)
+        return failures | "Make rows" >> beam.Map(_row, self.run)
 
 
 def count_outcome(outcome: Outcome) -> Outcome:
@@ -32,5 +32,5 @@ def count_outcome(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _row(failure: Tuple[Source, Failure], model: str) -> Outcome:
-    return count_outcome(failed(*failure, model))
+def _row(failure: Tuple[Source, Failure], run: RunColumns) -> Outcome:
+    return count_outcome(failed(*failure, run))

@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from . import memory, metrics
 from .concurrency import ConcurrentDoFn
-from .elements import Failure, Source, Stored, as_source
+from .elements import Facts, Failure, Source, Stored, as_source
 from .failures import attempt
 from .memory import Lease
 from .storage import files
@@ -23,11 +23,15 @@ FAILURES = "failures"
 # Reading waits for the disk or the network, not for a core.
 THREADS = 16
 
+# Of a file; larger than any camera's, smaller than what fills a worker.
+MAX_BYTES = 100_000_000
+
 
 class Read(NamedTuple):
-    """A file's bytes, and the lease of the memory they take."""
+    """A file's bytes, how many attempts they took, and the lease of their memory."""
 
     data: bytes
+    attempts: int
     lease: Lease
 
 
@@ -39,32 +43,46 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
       threads: files read at once in a process. Raise it for storage with a long latency; each
         costs the memory of one compressed picture.
       max_memory: bytes of pictures in flight in a process; see `memory`.
+      max_bytes: a larger file is a failure, and not read whole.
     """
 
-    def __init__(self, *, threads: int = THREADS, max_memory: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = THREADS,
+        max_memory: Optional[int] = None,
+        max_bytes: Optional[int] = MAX_BYTES,
+    ) -> None:
         super().__init__(STEP, threads)
         self.max_memory = max_memory
+        self.max_bytes = max_bytes
 
     def setup(self) -> None:
         memory.budget(self.max_memory)
 
     def work(self, source: Source) -> Union[Read, Failure]:
-        return attempt(STEP, _read, source.uri)
+        return attempt(STEP, _read, source.uri, self.max_bytes)
 
     def emit(self, source: Source, result: Union[Read, Failure], seconds: float) -> Iterator[Any]:
         source = as_source(source)
+        msecs = round(seconds * 1000)
         if isinstance(result, Failure):
             metrics.count_failure(STEP, seconds=seconds)
-            yield TaggedOutput(FAILURES, (source, result))
+            facts = result.facts._replace(read_msecs=msecs)
+            yield TaggedOutput(FAILURES, (source, result._replace(facts=facts)))
         else:
             metrics.count_step(STEP, size=len(result.data), seconds=seconds)
             # The step that takes it accounts for it from here.
             result.lease.release()
-            yield source, Stored(result.data, source.extras)
+            facts = Facts(
+                bytes_in=len(result.data), read_attempts=result.attempts, read_msecs=msecs
+            )
+            yield source, Stored(result.data, source.extras, facts)
 
 
-def _read(uri: str) -> Read:
-    lease = memory.budget().hold(memory.READ, files.expected_size(uri))
-    data = files.read(uri)
+def _read(uri: str, max_bytes: Optional[int]) -> Read:
+    expected = files.expected_size(uri)
+    lease = memory.budget().hold(memory.READ, min(expected, max_bytes or expected))
+    data, attempts = files.read(uri, max_bytes)
     lease.resize(len(data))
-    return Read(data, lease)
+    return Read(data, attempts, lease)

@@ -17,14 +17,14 @@ from apache_beam.pvalue import TaggedOutput
 
 from . import memory, metrics
 from .concurrency import ConcurrentDoFn
-from .elements import Cutout, Facts, Failure, Part, Stored, size_of
+from .elements import Cutout, Facts, Failure, Part, Stored, merged, size_of
 from .failures import attempt
 from .models import catalogue, matting, runs, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
 from .models.providers import CPU
 from .pictures.cutout import RemoveOptions, cut_out, masks_of
-from .pictures.decode import decode, open_picture
+from .pictures.decode import MAX_PIXELS, decode, open_picture
 from .pictures.encode import Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.picture import Picture
@@ -63,6 +63,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         memory of a decoded picture and an inference.
       max_memory: bytes of pictures in flight in a process, compressed and decoded; None for half
         of what the process may use. A picture that needs more is worked on alone.
+      max_pixels: a larger picture is a failure, seen before it is decoded.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -76,6 +77,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         encoding: Optional[Encoding] = None,
         threads: Optional[int] = None,
         max_memory: Optional[int] = None,
+        max_pixels: int = MAX_PIXELS,
         opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
@@ -83,6 +85,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
         self.max_memory = max_memory
+        self.max_pixels = max_pixels
         self.opener = opener
         check_encoding(self.options, self.encoding)
         for name, value in (("threads", threads), ("max_memory", max_memory)):
@@ -127,11 +130,15 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         result: Union[Removed, Failure],
         seconds: float,
     ) -> Iterator[Any]:
+        before = Facts() if isinstance(element[1], bytes) else element[1].facts
+        msecs = Facts(remove_msecs=round(seconds * 1000))
         if isinstance(result, Failure):
             metrics.count_failure(STEP, seconds=seconds)
-            yield TaggedOutput(FAILURES, (element[0], result))
+            facts = merged(before, result.facts, msecs)
+            yield TaggedOutput(FAILURES, (element[0], result._replace(facts=facts)))
             return
         cutout, lease = result
+        cutout = cutout._replace(facts=merged(before, cutout.facts, msecs))
         metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
         metrics.count(f"remove_on_{cutout.facts.provider}")
         metrics.count("remove_animated", int(bool(cutout.facts.animated)))
@@ -143,7 +150,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
     def _remove(self, stored: Union[bytes, Stored]) -> Removed:
         extras = "{}" if isinstance(stored, bytes) else stored.extras
         options = self.options.with_extras(json.loads(extras))
-        opened = open_picture(_data(stored))
+        opened = open_picture(_data(stored), self.max_pixels)
         with memory.budget().hold(memory.WORK, self._bytes(opened.size, options)):
             cutout = self._cutout(decode(_data(stored), opened), options)
             return Removed(cutout, memory.budget().hold(memory.RESULT, size_of(cutout), wait=False))
@@ -189,6 +196,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
             width=width,
             height=height,
             animated=picture.animated,
+            model_checksum=self._held[self.session].checksum,
             provider=self._held[self.session].provider or REMOTE,
             batched=not all(run.exact for run in seen),
             peak=runs.peak(seen[-1], logits=self._model.gives_logits) if has_map else None,

@@ -8,22 +8,28 @@ Only URIs cross the shuffle; the three steps are fused behind it. Everything a w
 because of a setting is refused here, while the pipeline is built, with `ValueError`.
 """
 
-from dataclasses import dataclass, field
-from typing import Optional, Union
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, Optional, Union
 
 import apache_beam as beam
 
 from . import read, rembg_dofn, write
-from .elements import Source, as_source
+from .elements import RunColumns, Source, as_source, to_json
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
 from .outcomes import FailedOutcomes, count_outcome
 from .pictures.cutout import RemoveOptions
+from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn, check_encoding
 from .write import WriteCutouts
+
+_COUNTS = (
+    *("read_threads", "remove_threads", "write_threads"),
+    *("max_memory", "max_bytes", "max_pixels"),
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,6 +54,9 @@ class RemoveBackground(beam.PTransform):
         memory left out; None for half of what the process may use. A picture that needs more than
         that is worked on alone. Raise it if threads wait for memory that is there; lower it where
         several processes share a machine.
+      max_bytes, max_pixels: a larger file or picture is a failure; seen before it is read whole, or
+        decoded.
+      overwrite: replace files of the outputs' names; if False, other bytes there are a failure.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -60,6 +69,9 @@ class RemoveBackground(beam.PTransform):
     remove_threads: Optional[int] = None
     write_threads: int = write.THREADS
     max_memory: Optional[int] = None
+    max_bytes: int = read.MAX_BYTES
+    max_pixels: int = MAX_PIXELS
+    overwrite: bool = True
     opener: sessions.Opener = open_session
 
     def __post_init__(self) -> None:
@@ -69,10 +81,15 @@ class RemoveBackground(beam.PTransform):
         if not self.output:
             raise ValueError("output is empty; name the folder for the cutouts")
         check_encoding(self.options, self.encoding)
-        for name in ("read_threads", "remove_threads", "write_threads", "max_memory"):
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name}={value!r} must be a positive integer")
+
+    def columns(self) -> RunColumns:
+        """What all its rows have in common."""
+        assert isinstance(self.session, SessionConfig)
+        return RunColumns(self.session.model, to_json(changed(self.options, self.encoding)))
 
     def expand(self, uris: beam.PCollection) -> beam.PCollection:
         assert isinstance(self.session, SessionConfig)
@@ -82,7 +99,11 @@ class RemoveBackground(beam.PTransform):
             | "Spread them over the workers" >> beam.Reshuffle()
             | "Read pictures"
             >> beam.ParDo(
-                ReadPictures(threads=self.read_threads, max_memory=self.max_memory)
+                ReadPictures(
+                    threads=self.read_threads,
+                    max_memory=self.max_memory,
+                    max_bytes=self.max_bytes,
+                )
             ).with_outputs(read.FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
@@ -92,6 +113,7 @@ class RemoveBackground(beam.PTransform):
                 encoding=self.encoding,
                 threads=self.remove_threads,
                 max_memory=self.max_memory,
+                max_pixels=self.max_pixels,
                 opener=self.opener,
             )
         ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
@@ -102,12 +124,28 @@ class RemoveBackground(beam.PTransform):
                 relative_to=self.relative_to,
                 threads=self.write_threads,
                 max_memory=self.max_memory,
+                overwrite=self.overwrite,
+                options=self.columns().options,
             )
         ).with_outputs(write.FAILURES, main="outcomes")
         failures = (
             (unread, unremoved, unwritten)
             | "Gather failures" >> beam.Flatten()
-            | "Make rows of failures" >> FailedOutcomes(self.session.model)
+            | "Make rows of failures" >> FailedOutcomes(self.columns())
         )
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
         return (counted, failures) | "Gather outcomes" >> beam.Flatten()
+
+
+def changed(*settings: Any) -> Dict[str, Any]:
+    """The fields of dataclasses that differ from their defaults, as JSON has them.
+
+    >>> changed(RemoveOptions(putalpha=True), Encoding(format="webp"))
+    {'putalpha': True, 'format': 'webp'}
+    """
+    found: Dict[str, Any] = {}
+    for each in settings:
+        own = {field.name: getattr(each, field.name) for field in fields(each)}
+        default = type(each)()
+        found |= {name: value for name, value in own.items() if value != getattr(default, name)}
+    return found

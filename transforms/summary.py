@@ -80,12 +80,12 @@ def write(summary: Summary, *, output: str, run: str) -> str:
     document: Dict[str, Any] = {"run": run, **summary._asdict()}
     data = json.dumps(document, indent=2, ensure_ascii=False).encode()
     name = f"{manifest.folder_name(run)}/{FILE}"
-    return files.write(output, name, data, "application/json")
+    return files.write(output, name, data, "application/json").uri
 
 
 def read(output: str, run: str) -> Summary:
     """The summary that `write` wrote."""
-    document = json.loads(files.read(f"{manifest.folder(output, run)}/{FILE}"))
+    document = json.loads(files.read(f"{manifest.folder(output, run)}/{FILE}").data)
     return Summary(document["counts"], [tuple(shown) for shown in document["failures"]])
 
 

@@ -1,8 +1,11 @@
-"""Telling local paths from URIs.
+"""Telling local paths from URIs, and URIs from the credentials in them.
 
 A local file may be written as a path or as a `file://` URI; the latter also spells names that are
 not UTF-8 (`%FF`), which no Beam string can. Pure functions; only `local_path` can fail: with
 `ValueError` for a file URI that names another host.
+
+No user, password, signature or token of a URI may reach a log, a row or an error: what shows a URI
+shows it `without_secrets`, and text of others, a library's error say, goes `without_secrets_in`.
 """
 
 import os
@@ -11,6 +14,11 @@ from typing import Optional
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+# A URI in a text ends at a blank or a quote.
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
+
+_HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
 
 def scheme(uri: str) -> Optional[str]:
@@ -43,7 +51,7 @@ def local_path(uri: str) -> str:
     parts = urlsplit(uri, allow_fragments=False)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(
-            f"{uri!r} names the host {parts.netloc!r}: a file URI has three slashes, file:///path"
+            f"{without_secrets(uri)!r} names a host: a file URI has three slashes, file:///path"
         )
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return os.fsdecode(unquote_to_bytes(path))
@@ -65,13 +73,32 @@ def local_uri(path: str) -> str:
 def without_secrets(uri: str) -> str:
     """The URI for a log or an error: user, password and, of the web's, query left out.
 
-    >>> without_secrets("https://me:pw@host/a.jpg?sig=1")
-    'https://host/a.jpg'
+    >>> without_secrets("https://me:pw@host/a.jpg?sig=1"), without_secrets("gs://b/a?b.jpg")
+    ('https://host/a.jpg', 'gs://b/a?b.jpg')
     """
-    if is_local(uri):
+    if scheme(uri) is None:
         return uri
     head, _, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    if scheme(uri) in ("http", "https"):
-        path = path.partition("?")[0]
-    return f"{head}://{host.rpartition('@')[2]}{slash}{path}"
+    if scheme(uri) not in ("http", "https"):
+        return f"{head}://{_without_user(rest, ends='/')}"
+    shown = re.split("[?#]", _without_user(rest, ends="/?#"), maxsplit=1)[0]
+    return f"{head}://{shown}"
+
+
+def without_secrets_in(text: str) -> str:
+    """The text with each URI in it as `without_secrets` gives it.
+
+    >>> without_secrets_in("no file system for 'https://me:pw@host/a.jpg?sig=1'")
+    "no file system for 'https://host/a.jpg'"
+    """
+    return _IN_TEXT.sub(lambda match: without_secrets(match[0]), text)
+
+
+def _without_user(rest: str, ends: str) -> str:
+    """What follows `://`, from the host on; a password may hold what it should have escaped."""
+    authority = re.split(f"[{ends}]", rest, maxsplit=1)[0]
+    _, at, host = authority.rpartition("@")
+    path = rest[len(authority) :]
+    if at or _HOST.fullmatch(authority):
+        return host + path
+    return path.rpartition("@")[2] if "@" in path else path

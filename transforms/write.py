@@ -12,7 +12,18 @@ from apache_beam.pvalue import TaggedOutput
 
 from . import memory, metrics
 from .concurrency import ConcurrentDoFn
-from .elements import Cutout, Failure, Outcome, Source, as_source, size_of, written
+from .elements import (
+    Cutout,
+    Facts,
+    Failure,
+    Outcome,
+    RunColumns,
+    Source,
+    as_source,
+    merged,
+    size_of,
+    written,
+)
 from .failures import attempt
 from .pictures.encode import Encoding
 from .storage import files, naming
@@ -26,7 +37,7 @@ THREADS = 16
 
 @beam.typehints.with_input_types(Tuple[Source, Cutout])
 @beam.typehints.with_output_types(Outcome)
-class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failure]]):
+class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[files.Written], Failure]]):
     """Writes each cutout's parts; see the module's docstring.
 
     Args:
@@ -36,6 +47,8 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
       threads: files written at once in a process. Raise it for storage with a long latency; each
         costs the memory of one compressed cutout.
       max_memory: bytes of pictures in flight in a process; see `memory`.
+      overwrite: replace files of the same names; if False, other bytes there are a failure.
+      options: of the run as JSON, for the rows.
     """
 
     def __init__(
@@ -46,9 +59,13 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
         relative_to: Optional[str] = None,
         threads: int = THREADS,
         max_memory: Optional[int] = None,
+        overwrite: bool = True,
+        options: str = "{}",
     ) -> None:
         super().__init__(STEP, threads)
         self.max_memory = max_memory
+        self.overwrite = overwrite
+        self.options = options
         self.output = output
         self.encoding = encoding
         self.relative_to = relative_to
@@ -63,24 +80,31 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
     def lease(self, element: Tuple[Source, Cutout]) -> memory.Lease:
         return memory.budget().hold(memory.RESULT, size_of(element[1]), wait=False)
 
-    def work(self, element: Tuple[Source, Cutout]) -> Union[List[str], Failure]:
+    def work(self, element: Tuple[Source, Cutout]) -> Union[List[files.Written], Failure]:
         return attempt(STEP, self._write, *element)
 
     def emit(
         self,
         element: Tuple[Source, Cutout],
-        result: Union[List[str], Failure],
+        result: Union[List[files.Written], Failure],
         seconds: float,
     ) -> Iterator[Any]:
         source, cutout = as_source(element[0]), element[1]
+        msecs = Facts(write_msecs=round(seconds * 1000))
         if isinstance(result, Failure):
             metrics.count_failure(STEP, seconds=seconds)
-            yield TaggedOutput(FAILURES, (source, result._replace(facts=cutout.facts)))
-        else:
-            metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
-            yield written(source, cutout, result)
+            facts = merged(cutout.facts, result.facts, msecs)
+            yield TaggedOutput(FAILURES, (source, result._replace(facts=facts)))
+            return
+        size = sum(file.size for file in result)
+        metrics.count_step(STEP, size=size, seconds=seconds)
+        attempts = max((file.attempts for file in result), default=None)
+        facts = merged(cutout.facts, Facts(bytes_out=size, write_attempts=attempts), msecs)
+        learnt = Cutout(cutout.parts, cutout.model, facts)
+        columns = RunColumns(cutout.model, self.options)
+        yield written(source, learnt, [file.uri for file in result], columns)
 
-    def _write(self, source: Source, cutout: Cutout) -> List[str]:
+    def _write(self, source: Source, cutout: Cutout) -> List[files.Written]:
         name = source.name or naming.relative_name(source.uri, self.relative_to)
         return [
             files.write(
@@ -88,6 +112,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[str], Failur
                 naming.output_name(name, part.suffix + self.encoding.suffix),
                 part.data,
                 self.encoding.mime_type,
+                overwrite=self.overwrite,
             )
             for part in cutout.parts
         ]

@@ -15,6 +15,7 @@ processes that come meanwhile wait. rembg's own downloads go through the same lo
 or of another checksum than rembg knows (unless `MODEL_CHECKSUM_DISABLED` is set, as for rembg).
 """
 
+import functools
 import glob
 import hashlib
 import os
@@ -85,14 +86,39 @@ def check(path: str, file: ModelFile, source: str) -> None:
     if file.checksum is None or os.getenv("MODEL_CHECKSUM_DISABLED") is not None:
         return
     kind, _, expected = file.checksum.partition(":")
-    with open(path, "rb") as opened:
-        found = hashlib.file_digest(opened, kind).hexdigest()
-    if found != expected:
+    found = _digest(path, kind)
+    if found != file.checksum:
         raise ModelFileError(
-            f"{source}: its {os.path.getsize(path)} bytes have {kind} {found}, and rembg's "
-            f"{file.name} has {expected}: it is truncated or another file. Remove it and fetch it "
-            "again, or set MODEL_CHECKSUM_DISABLED=1 if it is meant to be different"
+            f"{source}: its {os.path.getsize(path)} bytes have {found.replace(':', ' ')}, and "
+            f"rembg's {file.name} has {expected}: it is truncated or another file. Remove it and "
+            "fetch it again, or set MODEL_CHECKSUM_DISABLED=1 if it is meant to be different"
         )
+
+
+def checksum(model: Model, paths: Tuple[str, ...]) -> str:
+    """Of a model's files at these paths, `md5:…` or `sha256:…` as rembg has it, joined by `+`."""
+    kinds = [(file.checksum or "sha256").partition(":")[0] for file in model.files] or ["sha256"]
+    return "+".join(_digest(path, kind) for path, kind in zip(paths, kinds))
+
+
+def expected_checksum(
+    model: Model, *, model_path: Optional[str] = None, model_dir: Optional[str] = None
+) -> Optional[str]:
+    """The same as far as it is known where the files may not be; None if it isn't.
+
+    Of a file in place of rembg's, or one whose check is turned off, it is known if it is here.
+    """
+    if model_path is not None:
+        return _digest_if_here(model_path)
+    if model.name == catalogue.TINY:
+        return checksum(model, (catalogue.bundled_path(),))
+    known = [file.checksum for file in model.files]
+    if known and all(known) and os.getenv("MODEL_CHECKSUM_DISABLED") is None:
+        return "+".join(map(str, known))
+    here = present(model)
+    if model_dir is None and here and len(here) == len(model.files):
+        return checksum(model, here)
+    return None
 
 
 def copy_once(source: str, target: str, file: ModelFile) -> str:
@@ -188,6 +214,23 @@ def _in_home(model: Model, file: ModelFile) -> Optional[str]:
 
 def _folder(model: Model) -> str:
     return os.path.join(home(), "models", "vitmatte" if model.is_matting else model.name)
+
+
+def _digest_if_here(uri: str) -> Optional[str]:
+    if uris.is_local(uri) and os.path.isfile(uris.local_path(uri)):
+        return _digest(os.path.abspath(uris.local_path(uri)), "sha256")
+    return None
+
+
+def _digest(path: str, kind: str) -> str:
+    found = os.stat(path)
+    return _digest_of(path, kind, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of(path: str, kind: str, size: int, changed: int) -> str:
+    with open(path, "rb") as opened:
+        return f"{kind}:{hashlib.file_digest(opened, kind).hexdigest()}"
 
 
 def _exists(uri: str) -> bool:

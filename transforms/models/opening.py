@@ -46,12 +46,14 @@ class Loaded(NamedTuple):
       provider: onnxruntime's name of the execution provider that does the work; None for a service.
       share: the part of the graph's nodes that the providers asked for have, 0 to 1.
       batch: pictures that it runs at once at most.
+      checksum: of the model's file, or of its files with a `+` between them; None for a service.
     """
 
     session: Any
     provider: Optional[str]
     share: float
     batch: int = 1
+    checksum: Optional[str] = None
 
 
 def open_session(config: SessionConfig) -> Loaded:
@@ -93,6 +95,7 @@ def _proved(config: SessionConfig) -> Loaded:
     if len(paths) == 1:
         batches, session = _batches(config, paths[0], loaded)
         loaded = _with_stand_in(loaded._replace(session=session), config, batches)
+    loaded = loaded._replace(checksum=files.checksum(model, paths))
     percent = 100 * loaded.share
     _log.info("%s runs on %s (%.0f %% of nodes)", model.name, loaded.provider, percent)
     return loaded

@@ -255,6 +255,18 @@ def masks_of(picture: Picture, session: Any, options: RemoveOptions) -> List[Ima
     return masks
 
 
+def part_suffixes(options: RemoveOptions, mask_names: Sequence[str]) -> Tuple[str, ...]:
+    """What tells the results for a picture apart in their names, in the order of its masks.
+
+    >>> part_suffixes(RemoveOptions(), ("upper", "lower"))
+    ('.upper', '.lower')
+    """
+    if not mask_names or options.stack_masks:
+        return ("",)
+    category = options.extras.get("cc") or options.extras.get("cloth_category")
+    return tuple(f".{name}" for name in ((category,) if category else mask_names))
+
+
 def cut_out(
     picture: Picture,
     masks: Sequence[Image.Image],
@@ -270,13 +282,10 @@ def cut_out(
       options: this picture's.
       mask_names: of a model with several masks, in the order of its `predict`.
     """
-    if not mask_names or options.stack_masks:
-        image, matting = _removed(picture, masks, options)
-        return Result({"": image}, matting)
-    category = options.extras.get("cc") or options.extras.get("cloth_category")
-    names = (category,) if category else mask_names
-    removed = [_removed(picture, [mask], options) for mask in masks]
-    pictures = {f".{name}": image for name, (image, _) in zip(names, removed, strict=True)}
+    suffixes = part_suffixes(options, mask_names)
+    groups = [masks] if suffixes == ("",) else [[mask] for mask in masks]
+    removed = [_removed(picture, group, options) for group in groups]
+    pictures = {suffix: image for suffix, (image, _) in zip(suffixes, removed, strict=True)}
     return Result(pictures, removed[0][1])
 
 

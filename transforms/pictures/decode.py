@@ -3,29 +3,41 @@
 In: the bytes of a file. Out: its first frame, fully read, turned as its EXIF orientation says
 (one that can't be read is ignored), in a mode that rembg takes (`modes`), with the ICC profile of
 its colours if they are RGB. Fails with a
-`DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TruncatedPicture`
-or, for anything else a decoder stumbles over, `BrokenPicture`.
+`DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TooManyPixels`
+(seen before anything is decoded), `TruncatedPicture` or, for anything else a decoder stumbles over,
+`BrokenPicture`.
 """
 
+import contextlib
 import functools
+import importlib
+import importlib.util
 import io
 import struct
 import zlib
 from typing import Optional, Tuple
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from .jpeg import decode_jpeg
 from .modes import as_rembg_takes_it, rgb_profile
 from .picture import Picture
 
-# Raster formats of picture data sets. Others stay closed: EPS, say, starts another program.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000")
+# Raster formats of picture data sets, HEIF with `pillow-heif` installed. Others stay closed: EPS,
+# say, starts another program.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "HEIF")
+
+# As many as Pillow opens without being told to. In decoded form they take a gigabyte and more.
+MAX_PIXELS = 178_956_970
+
+# What Pillow's decoders raise for a header that only looks like theirs.
+_NOT_OF_THIS_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
 
 # What Pillow's decoders raise on bad data.
 _DECODER_ERRORS = (
     *(OSError, EOFError, SyntaxError, ValueError, IndexError, KeyError, TypeError),
-    *(OverflowError, ZeroDivisionError, MemoryError, struct.error, zlib.error),
+    *(OverflowError, ZeroDivisionError, MemoryError, RuntimeError, struct.error, zlib.error),
+    Image.DecompressionBombError,  # of a frame that claims to be larger than its file
 )
 
 
@@ -49,7 +61,11 @@ class BrokenPicture(DecodeError):
     """The picture's data contradicts itself."""
 
 
-def open_picture(data: bytes) -> Image.Image:
+class TooManyPixels(DecodeError):
+    """The picture is larger than the cap on pixels."""
+
+
+def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A file's first frame, its header read and its pixels not; they come from the same bytes.
 
     >>> open_picture(b"")
@@ -60,25 +76,30 @@ def open_picture(data: bytes) -> Image.Image:
     if not data:
         raise EmptyFile("the file is empty (0 bytes)")
     try:
-        return Image.open(io.BytesIO(data), formats=_formats())
-    except UnidentifiedImageError as error:
-        start = data[:16].decode("ascii", "backslashreplace")
-        raise NotAPicture(
-            f"its {len(data)} bytes are in no known picture format ({', '.join(_formats())}); they "
-            f"start with {start!r}"
-        ) from error
+        image = _opened(data)
+    except NotAPicture:
+        raise
     except _DECODER_ERRORS as error:
         raise _explained(error, f"a header in {len(data)} bytes") from error
+    if image.width * image.height > max_pixels:
+        raise TooManyPixels(
+            f"{image.format} of {image.width}x{image.height} has {image.width * image.height} "
+            f"pixels, more than max_pixels={max_pixels} allows"
+        )
+    return image
 
 
-def decode(data: bytes, opened: Optional[Image.Image] = None) -> Picture:
+def decode(
+    data: bytes, opened: Optional[Image.Image] = None, *, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """The picture of a file's bytes; see the module's docstring.
 
     Args:
       data: the bytes.
       opened: what `open_picture` made of them, if it has been asked.
+      max_pixels: the most that are decoded.
     """
-    image = opened or open_picture(data)
+    image = opened or open_picture(data, max_pixels)
     if image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1:
         pixels = decode_jpeg(data)
         if pixels is not None:
@@ -119,10 +140,26 @@ def _is_animated(image: Image.Image) -> bool:
         return False
 
 
+def _opened(data: bytes) -> Image.Image:
+    """As `Image.open`, but for its warning of large pictures, which is an error of ours."""
+    for name in _formats():
+        factory, accept = Image.OPEN[name]
+        if accept is None or accept(data[:16]) is True:
+            with contextlib.suppress(*_NOT_OF_THIS_FORMAT):
+                return factory(io.BytesIO(data), "")
+    start = data[:16].decode("ascii", "backslashreplace")
+    raise NotAPicture(
+        f"its {len(data)} bytes are in no known picture format ({', '.join(_formats())}); they "
+        f"start with {start!r}"
+    )
+
+
 @functools.cache
 def _formats() -> Tuple[str, ...]:
-    """Those of `FORMATS` that this build of Pillow reads; it refuses names it has not loaded."""
+    """Those of `FORMATS` that this machine reads."""
     Image.init()
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

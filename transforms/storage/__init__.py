@@ -2,7 +2,13 @@
 
     sources   patterns, folders and lists -> `Source` records
     naming    a picture's URI -> the relative name of its output
-    files     URI -> bytes, and bytes -> a file that is whole or absent
+    files     URI -> bytes, and bytes -> a file that is whole or absent; the door to the stores
 
-Knows no Beam transform, only Beam's FileSystems.
+    local     files of this machine
+    gcs       gs://, by google-cloud-storage
+    remote    whatever else Beam's FileSystems open
+
+and what the stores share: `listed` (a file of a listing), `limits` (the cap on what is read),
+`refusals` (a server's answer as Python's own exception), `retrying` (what may pass, and another
+attempt). Knows no Beam transform, only Beam's FileSystems.
 """

@@ -1,61 +1,54 @@
-"""URI -> bytes, and bytes -> a file that is whole or absent.
+"""URI -> bytes, and bytes -> a file that is whole or absent: one door to three kinds of store.
 
-`read` and `Folder.write` take local paths, `file://` URIs and whatever Beam's FileSystems open.
-Both raise what the storage raises (`OSError` and its like); `write` leaves nothing behind when it
-does.
+    local    paths and file:// URIs
+    gcs      gs://, by google-cloud-storage
+    remote   whatever else Beam's FileSystems open
 
-Beam writes local files in place (`FileSystems.create`), so local ones are written here: under a
-temporary name inside the output folder, hence on its own file system, then renamed. The temporary
-files of a process lie in a folder of their own, beside a lock that the process holds as long as it
-lives; a lock that can be had belongs to a process that was killed, and `sweep` removes what it
-left. Object stores show an object when its upload is complete; on other remote file systems a
-temporary name and a rename do the same as here.
+In: a URI, or a folder and a name below it from `naming.output_name`. Out: what was read or written,
+at which attempt; a file is `Written` only after its store has said that all its bytes are there.
+Failures rise as Python's usual errors, `FileNotFoundError`, `PermissionError`, `FileExistsError`,
+`limits.TooLarge`, `TimeoutError`, other `OSError`s, or as what a file system of Beam's raises; each
+names the URI without its secrets and carries `attempts`, the number made. What may pass was tried
+again before it rose.
 """
 
-import atexit
-import contextlib
-import os
-import shutil
-import stat
-import threading
-import uuid
-from dataclasses import dataclass
-from typing import Dict, Iterator, Tuple
-
-import filelock
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
+from typing import Iterator, NamedTuple, Optional
 
 from .. import uris
-from . import naming
-
-# Stores where `create` shows nothing before it is closed.
-OBJECT_STORES = ("gs", "s3", "azfs")
+from . import gcs, local, naming, remote
+from .listed import Listed
+from .local import abandon as abandon
 
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
 
 
-@dataclass
-class _Private:
-    """This process's own folder for temporary files under one output folder."""
+class Read(NamedTuple):
+    """The bytes of a file, and how many attempts they took."""
 
-    path: str
-    lock: filelock.BaseFileLock
-    users: int = 0
+    data: bytes
+    attempts: int
 
 
-_private: Dict[str, _Private] = {}
-_private_lock = threading.Lock()
-_abandoned = False
+class Written(NamedTuple):
+    """A file that is there: where, its bytes, and how many attempts it took."""
+
+    uri: str
+    size: int
+    attempts: int
 
 
-def read(uri: str) -> bytes:
-    """All bytes of a file, as stored: what is called `.gz` is not unpacked."""
+def read(uri: str, max_bytes: Optional[int] = None) -> Read:
+    """All bytes of a file, as stored: what is called `.gz` is not unpacked.
+
+    Args:
+      uri: of the file.
+      max_bytes: raise `limits.TooLarge` for a file that has more, None for any; it is not held
+        whole then.
+    """
     if uris.is_local(uri):
-        return _read_local(uris.local_path(uri))
-    with FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        return bytes(file.read())
+        return Read(*local.read(uri, max_bytes))
+    return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
 
 
 def expected_size(uri: str) -> int:
@@ -63,199 +56,75 @@ def expected_size(uri: str) -> int:
     if not uris.is_local(uri):
         return USUAL_BYTES
     try:
-        return os.stat(uris.local_path(uri)).st_size
+        return local.size(uri) or 0
     except (OSError, ValueError):  # `read` will say why
         return 0
 
 
-def write(folder: str, name: str, data: bytes, mime_type: str) -> str:
-    """Writes a file under `folder`, replacing one of that name, and returns its URI.
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, *, overwrite: bool = True
+) -> Written:
+    """Writes a file under `folder`; the same bytes may be written there any number of times.
 
     Args:
       folder: the output folder, a local path or URI.
       name: relative, `/` between its components, as from `naming.output_name`.
+      data: what the file holds.
+      mime_type: where the store keeps one.
+      overwrite: replace another file of that name; if False it raises `FileExistsError`. (On
+        stores other than local files and gs:// two writers at once may both find none.)
     """
     uri = naming.join(folder, name)
     if uris.is_local(folder):
-        _write_local(uris.local_path(folder), name, data)
-    elif uris.scheme(folder) in OBJECT_STORES:
-        _create(uri, data, mime_type)
+        tried = local.write(folder, name, data, overwrite)
+    elif _is_gs(folder):
+        tried = gcs.write(uri, data, mime_type, overwrite)
     else:
-        _write_and_rename(folder, uri, data, mime_type)
-    return uri
+        tried = remote.write(folder, name, data, mime_type, overwrite)
+    return Written(uri, len(data), tried.attempts)
+
+
+def size(uri: str) -> Optional[int]:
+    """The size of a file in bytes; None if there is none."""
+    if uris.is_local(uri):
+        return local.size(uri)
+    return gcs.size(uri) if _is_gs(uri) else remote.size(uri)
+
+
+def listing(
+    folder: str, *, start: str = "", deep: bool = True, limit: Optional[int] = None
+) -> Iterator[Listed]:
+    """The files below a folder, those in rooms of the project's own among them.
+
+    Args:
+      folder: a local path or URI, with or without a `/` at its end; one that is not there has none.
+      start: only files whose path below the folder begins so; a store may list fewer for it.
+      deep: also those in folders below.
+      limit: at most so many.
+    """
+    if uris.is_local(folder):
+        return local.listing(folder, start, deep, limit)
+    folder = folder if folder.endswith("/") else folder + "/"
+    return (gcs if _is_gs(folder) else remote).listing(folder, start, deep, limit)
 
 
 def begin(folder: str) -> None:
     """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
     if uris.is_local(folder):
-        sweep(folder)
-        _private_folder(folder, users=1)
+        local.begin(folder)
 
 
 def end(folder: str) -> None:
     """The writer is done; the last one removes the process's temporary folder."""
     if uris.is_local(folder):
-        root = _root(folder)
-        with _private_lock:
-            if root in _private:
-                _private[root].users -= 1
-                if _private[root].users <= 0:
-                    _remove(_private.pop(root))
-
-
-def temporary_folder(folder: str) -> str:
-    """A folder for the temporary files of others, as `begin` made it; elsewhere a hidden one."""
-    if uris.is_local(folder):
-        return _private_folder(folder)
-    return naming.join(folder, f"{naming.MANIFEST}/_temporary")
+        local.end(folder)
 
 
 def sweep(folder: str) -> None:
     """Removes temporary files that processes no longer alive left under a local folder."""
-    if not uris.is_local(folder):
-        return
-    room = os.path.join(_root(folder), naming.TEMPORARY)
-    for lock_path, private in _private_folders(room):
-        lock = filelock.FileLock(lock_path)
-        try:
-            with lock.acquire(blocking=False):
-                shutil.rmtree(private, ignore_errors=True)
-                _unlink(lock_path)
-        except (filelock.Timeout, OSError):
-            continue  # its owner lives, or another process sweeps it
-    _remove_if_empty(room)
+    if uris.is_local(folder):
+        local.sweep(folder)
 
 
-@atexit.register
-def abandon() -> None:
-    """Ends all local writing of this process, now and for good, and removes its temporary files.
-
-    A `write` still going on in another thread fails, leaving nothing behind.
-    """
-    global _abandoned
-    with _private_lock:
-        _abandoned = True
-        for private in _private.values():
-            _remove(private)
-
-
-def _read_local(path: str) -> bytes:
-    # Without O_NONBLOCK opening a pipe waits for its writer.
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path!r} is not a regular file")
-        return file.read()
-
-
-def _write_local(folder: str, name: str, data: bytes) -> None:
-    path = os.path.join(folder, *name.split("/"))
-    temporary = os.path.join(_private_folder(folder, users=1), uuid.uuid4().hex)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.replace(temporary, path)
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise OSError(
-            f"{path!r} can't be written: its name, or a folder in it, is taken by something else, "
-            "such as the output of a picture in a folder of that name"
-        ) from error
-    finally:
-        _unlink(temporary)
-        end(folder)
-
-
-def _create(uri: str, data: bytes, mime_type: str) -> None:
-    file = FileSystems.create(
-        uri, mime_type=mime_type, compression_type=CompressionTypes.UNCOMPRESSED
-    )
-    with file:
-        file.write(data)
-
-
-def _write_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
-    room = naming.join(folder, naming.TEMPORARY)
-    for parent in (room, uri.rpartition("/")[0]):
-        if not FileSystems.exists(parent):
-            try:
-                FileSystems.mkdirs(parent)
-            except OSError:  # another worker made it
-                if not FileSystems.exists(parent):
-                    raise
-    temporary = naming.join(room, uuid.uuid4().hex)
-    try:
-        _create(temporary, data, mime_type)
-        if FileSystems.exists(uri):
-            FileSystems.delete([uri])
-        FileSystems.rename([temporary], [uri])
-    except BaseException:
-        if FileSystems.exists(temporary):
-            FileSystems.delete([temporary])
-        raise
-
-
-def _root(folder: str) -> str:
-    return os.path.abspath(uris.local_path(folder))
-
-
-def _private_folder(folder: str, users: int = 0) -> str:
-    root = _root(folder)
-    with _private_lock:
-        if _abandoned:
-            raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
-        if root not in _private:
-            _private[root] = _make_private(os.path.join(root, naming.TEMPORARY))
-        _private[root].users += users
-        return _private[root].path
-
-
-def _make_private(room: str) -> _Private:
-    while True:
-        path = os.path.join(room, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
-        lock = filelock.FileLock(path + ".lock", thread_local=False)
-        try:
-            os.makedirs(room, exist_ok=True)
-            lock.acquire(blocking=False)
-            os.mkdir(path)
-            if os.path.exists(path + ".lock"):
-                return _Private(path, lock)
-            os.rmdir(path)
-        except (filelock.Timeout, FileNotFoundError, FileExistsError):
-            # A sweep came between; another name, then. Unless a file stands in the way.
-            if os.path.lexists(room) and not os.path.isdir(room):
-                raise
-        lock.release()
-
-
-def _remove(private: _Private) -> None:
-    for _ in range(10):  # a writer may put a file there while it is emptied
-        shutil.rmtree(private.path, ignore_errors=True)
-        if not os.path.exists(private.path):
-            break
-    _unlink(private.path + ".lock")
-    private.lock.release()
-    _remove_if_empty(os.path.dirname(private.path))
-
-
-def _private_folders(room: str) -> Iterator[Tuple[str, str]]:
-    try:
-        names = os.listdir(room)
-    except FileNotFoundError:
-        return
-    for name in names:
-        if name.endswith(".lock"):
-            lock = os.path.join(room, name)
-            yield lock, lock.removesuffix(".lock")
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _remove_if_empty(folder: str) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
+def _is_gs(uri: str) -> bool:
+    return uris.scheme(uri) == "gs"

@@ -21,23 +21,26 @@ import os
 import re
 from typing import Any, Iterator, NamedTuple, Optional
 
-from apache_beam.io.filesystems import FileSystems
 from wcmatch import glob
 
 from .. import uris
 from ..elements import Source
-from . import naming
+from . import files, naming
 
 PICTURE_SUFFIXES = frozenset(
     [
         *(".avif", ".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"),
         *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
         *(".j2k", ".jp2", ".jpx"),
+        *(".heic", ".heif"),
     ]
 )
 
 _FLAGS = glob.GLOBSTAR | glob.NODIR | glob.NOUNIQUE
 _WILDCARD = re.compile(r"[*?\[]")
+
+# Where a name stops being what a listing can begin with: at a wildcard, or at what escapes one.
+_LITERAL = re.compile(r"[^*?\[\\]*")
 
 
 class NothingFound(ValueError):
@@ -79,7 +82,7 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
         next(find(pattern, exclude=exclude))
         return
     taken = _take_apart(pattern)
-    if not FileSystems.match([_listing(taken)], [1])[0].metadata_list:
+    if next(_listed(taken, limit=1), None) is None:
         if not _may_be_a_remote_folder(pattern):
             raise NothingFound(_nothing_found(pattern, taken, exclude))
         check(pattern + "/", exclude=exclude)
@@ -106,7 +109,7 @@ def parse_line(line: str) -> Source:
     `name` and `extras` of an object are the source's own; all other keys are its metadata.
 
     >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
-    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}')
+    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', duplicates=0)
     """
     line = line.strip()
     if not line.startswith("{"):
@@ -160,35 +163,40 @@ def _local_files(taken: _Input) -> Iterator[str]:
     if not taken.is_folder:
         yield from map(uris.local_uri, glob.iglob(taken.pattern, flags=_FLAGS))
         return
-    for folder, folders, files in os.walk(taken.base, onerror=_raise):
+    for folder, folders, names in os.walk(taken.base, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        for name in sorted(names):
             if _is_picture(name):
                 yield uris.local_uri(os.path.join(folder, name))
 
 
 def _remote_files(taken: _Input) -> Iterator[str]:
-    for metadata in FileSystems.match([_listing(taken)])[0].metadata_list:
-        path = metadata.path
-        below = path[len(taken.base) :]
+    # In this matcher `//` of a scheme would be one separator: match below the fixed part.
+    pattern = taken.pattern[len(taken.base) :]
+    for uri in _listed(taken):
+        below = uri[len(taken.base) :]
         if taken.is_folder:
             hidden = any(part.startswith(".") for part in below.split("/"))
-            matches = _is_picture(path) and not hidden
+            matches = _is_picture(uri) and not hidden
         else:
-            # In this matcher `//` of a scheme would be one separator: match below the fixed part.
-            pattern = taken.pattern[len(taken.base) :]
             matches = below == pattern or glob.globmatch(
                 below, pattern, flags=_FLAGS | glob.FORCEUNIX
             )
-        if matches and not path.endswith("/"):
-            yield path
+        if matches and not uri.endswith("/"):
+            yield uri
 
 
-def _listing(taken: _Input) -> str:
-    """What to ask Beam's FileSystems for: everything below, where `**` also crosses folders."""
-    if taken.is_folder or _WILDCARD.search(taken.pattern):
-        return taken.base + "**"
-    return taken.pattern
+def _listed(taken: _Input, limit: Optional[int] = None) -> Iterator[str]:
+    """The remote files to look through: the one named, or those that a listing can narrow down."""
+    pattern = taken.pattern[len(taken.base) :]
+    if not (taken.is_folder or _WILDCARD.search(pattern)):
+        if files.size(taken.pattern) is not None:
+            yield taken.pattern
+        return
+    deep = taken.is_folder or "/" in pattern or "**" in pattern
+    start = _LITERAL.match(pattern)[0]  # type: ignore[index]
+    for file in files.listing(taken.base, start=start, deep=deep, limit=limit):
+        yield file.uri
 
 
 def _is_picture(name: str) -> bool:
@@ -203,7 +211,8 @@ def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
     if taken.is_folder:
         what = f"The folder {shown!r} holds no picture"
     if exclude is not None and is_under(taken.base + "/x", exclude):
-        return f"{what} outside the output folder {exclude!r}, which is never an input"
+        output = uris.without_secrets(exclude)
+        return f"{what} outside the output folder {output!r}, which is never an input"
     if taken.is_folder:
         return (
             f"{what}: a picture is {kind}; other files are named by a glob such as '{shown}/**/*'"

@@ -1,0 +1,268 @@
+"""A run that stopped anywhere, started again: the same files, and a row for every input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Set, Tuple
+
+import kinds
+import pyarrow.dataset
+import pytest
+
+from rembg_beam.pipelines import run as command
+from rembg_beam.transforms.models import catalogue
+from rembg_beam.transforms.storage import naming
+
+
+def rows(output: Path) -> List[Dict[str, Any]]:
+    """Of all runs, the latest last."""
+    table = pyarrow.dataset.dataset(output / "_manifest", partitioning="hive").to_table()
+    return sorted(table.to_pylist(), key=lambda row: row["run"])
+
+
+def latest(output: Path) -> List[Dict[str, Any]]:
+    every = rows(output)
+    return [row for row in every if row["run"] == every[-1]["run"]]
+
+
+@pytest.fixture
+def go(photos: Path, tmp_path: Path, capfd: Any) -> Any:
+    """Runs the command over the photos; its status and streams."""
+
+    def go(*flags: object, inputs: Any = None) -> Tuple[int, str, str]:
+        capfd.readouterr()
+        given = ["--input", str(photos)] if inputs is None else inputs
+        status = command.main(
+            ["run", "--model", "tiny", "--output", str(tmp_path / "out"), *given, *map(str, flags)]
+        )
+        return status, *capfd.readouterr()
+
+    return go
+
+
+def test_what_is_done_is_left_and_its_row_keeps_its_facts(
+    go: Any, tmp_path: Path, tree: Any
+) -> None:
+    go()
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in tree(tmp_path / "out")}
+    first = {row["uri"]: row for row in latest(tmp_path / "out")}
+    (tmp_path / "out" / "sub" / "b.JPEG.png").unlink()
+    status, out, _ = go()
+    assert status == 0 and out.startswith("1 written, 6 skipped, 3 failed")
+    after = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in tree(tmp_path / "out")}
+    assert {name for name in after if before[name] != after[name]} == {"sub/b.JPEG.png"}
+    for row in latest(tmp_path / "out"):
+        if row["status"] == "skipped":
+            facts = {**first[row["uri"]], "status": "skipped", "message": row["message"]}
+            assert {**row, "run": None} == {**facts, "run": None}
+            assert "is there already" in row["message"] and row["provider"] and row["peak"]
+
+
+def test_without_its_manifest_a_picture_that_is_done_has_a_row_of_nulls(
+    go: Any, tmp_path: Path
+) -> None:
+    go()
+    for path in (tmp_path / "out/_manifest").glob("run=*/*.parquet"):
+        path.unlink()
+    status, out, _ = go()
+    assert status == 0 and out.startswith("0 written, 7 skipped, 3 failed")
+    for row in latest(tmp_path / "out"):
+        assert row["status"] != "skipped" or (row["width"], row["provider"]) == (None, None)
+
+
+def test_overwrite_and_fail(go: Any, tmp_path: Path) -> None:
+    go()
+    status, out, _ = go("--on_existing", "fail")
+    assert status == 0 and out.startswith("0 written, 0 skipped, 10 failed")
+    assert "(find, OutputExists): " in out and "'overwrite' write it again" in out
+    assert go("--on-existing", "overwrite")[1].startswith("7 written, 0 skipped, 3 failed")
+
+
+def test_a_folder_remembers_what_it_was_made_with(
+    go: Any, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert go()[0] == 0
+    status, out, err = go("--only_mask")
+    assert (status, out) == (2, "")
+    assert "only_mask was null and is true" in err and "--on_existing overwrite" in err
+    monkeypatch.setattr(catalogue, "bundled_path", lambda: str(photos / "a.jpg"))
+    assert "model_checksum was" in go()[2]
+    monkeypatch.undo()
+    assert go("--only_mask", "--on_existing=overwrite")[0] == 0
+    assert go()[0] == 2 and go("--only_mask")[0] == 0
+    assert go("--only_mask", "--max_failures", 99, "--remove_threads", 1)[0] == 0
+    assert json.loads((tmp_path / "out/_manifest/_settings.json").read_text())["only_mask"] is True
+
+
+def test_retry_failed_runs_what_failed_last(go: Any, tmp_path: Path, photos: Path) -> None:
+    source = {"uri": str(photos / "empty.jpg"), "name": "e", "extras": {"only_mask": True}, "k": 1}
+    (tmp_path / "list").write_text(json.dumps(source) + "\n{\n" + str(photos / "text.jpg"))
+    inputs = ["--input", str(photos / "a.jpg"), "--input_list", str(tmp_path / "list")]
+    assert go(inputs=inputs)[1].startswith("1 written, 0 skipped, 3 failed")
+    (photos / "empty.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    assert "from --input or --input_list" in go("--retry_failed")[2]
+    status, out, _ = go("--retry-failed", inputs=[])
+    assert status == 0 and out.startswith("1 written, 0 skipped, 1 failed")
+    (row,) = [row for row in latest(tmp_path / "out") if row["status"] == "written"]
+    assert row["name"] == "e" and json.loads(row["metadata"]) == {"k": 1}
+    assert json.loads(row["extras"]) == {"only_mask": True}
+    (photos / "text.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    assert go("--retry_failed", inputs=[])[1].startswith("1 written, 0 skipped, 0 failed")
+    status, out, _ = go("--retry_failed", inputs=[])
+    assert status == 0 and "nothing to retry" in out
+
+
+def test_a_picture_named_often_is_one_row_that_says_how_often(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    (tmp_path / "list").write_text(f"{photos}/a.jpg\n" * 3)
+    go(inputs=["--input_list", str(tmp_path / "list"), "--relative_to", str(photos)])
+    (row,) = rows(tmp_path / "out")
+    assert row["duplicates"] == 2
+
+
+def test_the_row_of_a_written_picture_says_what_it_took(go: Any, tmp_path: Path) -> None:
+    go("--putalpha", inputs=None)
+    for row in rows(tmp_path / "out"):
+        if row["status"] == "written":
+            assert row["bytes_out"] == sum(os.path.getsize(path) for path in row["outputs"])
+            assert (row["read_attempts"], row["write_attempts"]) == (1, 1)
+            assert json.loads(row["options"]) == {"putalpha": True}
+            assert row["model_checksum"].startswith("sha256:")
+            assert row["remove_msecs"] > 0 and row["read_msecs"] >= 0 and row["write_msecs"] >= 0
+        else:
+            assert row["bytes_in"] is not None and row["bytes_out"] is None
+        assert row["bytes_in"] == os.path.getsize(row["uri"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"), [(["--max_bytes", "300"], "TooLarge"), (["--max_pixels", "9"], "TooMany")]
+)
+def test_caps(go: Any, tmp_path: Path, flags: List[str], error: str) -> None:
+    status, out, _ = go(*flags)
+    assert status == 0 and f"{flags[0][2:]}={flags[1]}" in out
+    assert any(row["error"].startswith(error) for row in rows(tmp_path / "out") if row["error"])
+
+
+def test_clothes_that_are_done_in_part_are_done_again(
+    rembg_home: Path, photos: Path, tmp_path: Path, capfd: Any, tree: Any
+) -> None:
+    flags = ["run", "--model", catalogue.CLOTH, "--offline", "--input", str(photos / "a.jpg")]
+    flags += ["--output", str(tmp_path / "out")]
+    assert command.main(flags) == 0
+    whole = tree(tmp_path / "out")
+    assert len(whole) == 3
+    capfd.readouterr()
+    assert command.main(flags) == 0
+    assert capfd.readouterr().out.startswith("0 written, 1 skipped")
+    (tmp_path / "out" / whole[1]).unlink()
+    assert command.main(flags) == 0
+    assert capfd.readouterr().out.startswith("1 written, 0 skipped")
+    assert tree(tmp_path / "out") == whole
+
+
+# killed
+
+KILLS = 20
+PICTURES = 300
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(PICTURES):
+        data = kinds.saved(kinds.rgb(64, 48, number), "JPEG")
+        (folder / f"{number % 7}").mkdir(exist_ok=True)
+        (folder / f"{number % 7}/{number}.jpg").write_bytes(b"bad" if number % 50 == 9 else data)
+    return folder
+
+
+def start(many: Path, output: Path, *flags: str) -> "subprocess.Popen[str]":
+    arguments = ["run", "--model", "tiny", "--input", str(many), "--output", str(output), *flags]
+    return subprocess.Popen(
+        [sys.executable, "-m", "rembg_beam.pipelines.run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def contents(output: Path) -> Dict[str, bytes]:
+    """The cutouts; all else that lies there must be the project's own, and whole."""
+    found = {}
+    for path in output.rglob("*"):
+        name = str(path.relative_to(output))
+        if path.is_file() and not name.startswith(naming.MANIFEST):
+            assert naming.TEMPORARY not in name
+            found[name] = path.read_bytes()
+    return found
+
+
+def results(output: Path) -> Set[Tuple[str, Tuple[str, ...]]]:
+    names = [
+        (row["uri"], tuple(os.path.relpath(o, output) for o in row["outputs"]))
+        for row in latest(output)
+    ]
+    assert len(names) == len(set(names)) == PICTURES
+    return set(names)
+
+
+def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) -> None:
+    undisturbed = start(many, tmp_path / "calm")
+    begin = time.monotonic()
+    assert undisturbed.wait() == 0
+    took = time.monotonic() - begin
+    chance = random.Random(0)
+    kills = 0
+    for _ in range(KILLS):
+        before = len(list((tmp_path / "killed").rglob("*.png")))
+        process = start(many, tmp_path / "killed")
+        # Mostly in the middle of the work, now and then while it starts.
+        while chance.random() < 0.99 and process.poll() is None:
+            if len(list((tmp_path / "killed").rglob("*.png"))) > before:
+                break
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, took / KILLS / 2))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= KILLS / 2
+    assert start(many, tmp_path / "killed").wait() == 0
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
+    assert results(tmp_path / "killed") == results(tmp_path / "calm")
+
+
+def test_a_worker_process_that_is_killed(many: Path, tmp_path: Path) -> None:
+    """The runner does not survive it: the command fails clearly, and a restart completes."""
+    import psutil
+
+    flags = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    process = start(many, tmp_path / "out", *flags)
+    killed = False
+    while process.poll() is None and not killed:
+        workers = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "sdk_worker" in " ".join(child.cmdline())
+        ]
+        if workers and len(list((tmp_path / "out").rglob("*.png"))) > 20:
+            workers[-1].kill()
+            killed = True
+        time.sleep(0.05)
+    assert killed
+    try:
+        status = process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert status in (0, 1)
+    assert start(many, tmp_path / "out").wait() == 0
+    assert len(contents(tmp_path / "out")) == PICTURES - len(range(9, PICTURES, 50))
+    results(tmp_path / "out")

@@ -1,0 +1,259 @@
+"""Files of this machine: read, written so that they are whole or absent, listed.
+
+In: paths or `file://` URIs. What can fail rises as the operating system's `OSError`; what a network
+mount may fail at for a moment is tried again (see `retrying`). `write` leaves nothing behind when
+it fails, and has seen the file's size when it does not.
+
+Beam writes local files in place (`FileSystems.create`), so local ones are written here: under a
+temporary name inside the output folder, hence on its own file system, then renamed. The temporary
+files of a process lie in a folder of their own, beside a lock that the process holds as long as it
+lives; a lock that can be had belongs to a process that was killed, and `sweep` removes what it
+left.
+"""
+
+import atexit
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import stat
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import Dict, Iterator, Optional, Tuple
+
+import filelock
+
+from .. import uris
+from . import limits, naming, refusals
+from .listed import Listed
+from .retrying import Tried, tried
+
+# What a file system says that knows no hard links.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+
+
+@dataclass
+class _Private:
+    """This process's own folder for temporary files under one output folder."""
+
+    path: str
+    lock: filelock.BaseFileLock
+    users: int = 0
+
+
+_private: Dict[str, _Private] = {}
+_private_lock = threading.Lock()
+_abandoned = False
+
+
+def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+    """All bytes of a file; `TooLarge` without reading one that has more than `max_bytes`."""
+    return tried(_read, uris.local_path(uri), max_bytes)
+
+
+def write(folder: str, name: str, data: bytes, overwrite: bool) -> Tried[None]:
+    """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
+    return tried(_write, folder, name, data, overwrite)
+
+
+def size(uri: str) -> Optional[int]:
+    """The size of a file; None for none, or for a folder."""
+    try:
+        found = os.stat(uris.local_path(uri))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
+    """The files below a folder, none if there is no such folder."""
+    found = (file for file in _walk(_root(folder), deep) if file.name.startswith(start))
+    return itertools.islice(found, limit)
+
+
+def begin(folder: str) -> None:
+    """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
+    sweep(folder)
+    _private_folder(folder, users=1)
+
+
+def end(folder: str) -> None:
+    """The writer is done; the last one removes the process's temporary folder."""
+    root = _root(folder)
+    with _private_lock:
+        if root in _private:
+            _private[root].users -= 1
+            if _private[root].users <= 0:
+                _remove(_private.pop(root))
+
+
+def sweep(folder: str) -> None:
+    """Removes temporary files that processes no longer alive left under a folder."""
+    room = os.path.join(_root(folder), naming.TEMPORARY)
+    for lock_path, private in _private_folders(room):
+        lock = filelock.FileLock(lock_path)
+        try:
+            with lock.acquire(blocking=False):
+                shutil.rmtree(private, ignore_errors=True)
+                _unlink(lock_path)
+        except (filelock.Timeout, OSError):
+            continue  # its owner lives, or another process sweeps it
+    _remove_if_empty(room)
+
+
+@atexit.register
+def abandon() -> None:
+    """Ends all local writing of this process, now and for good, and removes its temporary files.
+
+    A `write` still going on in another thread fails, leaving nothing behind.
+    """
+    global _abandoned
+    with _private_lock:
+        _abandoned = True
+        for private in _private.values():
+            _remove(private)
+
+
+def _read(path: str, max_bytes: Optional[int]) -> bytes:
+    # Without O_NONBLOCK opening a pipe waits for its writer.
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{path!r} is not a regular file")
+        limits.check(path, found.st_size, max_bytes)
+        return file.read()
+
+
+def _write(folder: str, name: str, data: bytes, overwrite: bool) -> None:
+    path = os.path.join(uris.local_path(folder), *name.split("/"))
+    temporary = os.path.join(_private_folder(folder, users=1), uuid.uuid4().hex)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        _make_room(path)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _link(temporary, path, data)
+        if os.stat(path).st_size != len(data):
+            raise OSError(errno.EIO, f"not all of its {len(data)} bytes are there", path)
+    except IsADirectoryError as error:
+        raise _taken(path) from error
+    finally:
+        _unlink(temporary)
+        end(folder)
+
+
+def _make_room(path: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except (NotADirectoryError, FileExistsError) as error:
+        raise _taken(path) from error
+
+
+def _link(temporary: str, path: str, data: bytes) -> None:
+    """Gives a file its name unless something has it; the very same file, of a retry, may."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if size(path) != len(data) or _read(path, None) != data:
+            raise refusals.exists(path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise refusals.exists(path) from None
+        os.replace(temporary, path)
+
+
+def _taken(path: str) -> OSError:
+    return OSError(
+        f"{path!r} can't be written: its name, or a folder in it, is taken by something else, "
+        "such as the output of a picture in a folder of that name"
+    )
+
+
+def _walk(root: str, deep: bool) -> Iterator[Listed]:
+    for folder, folders, names in os.walk(root, onerror=_raise_unless_absent):
+        folders.sort()
+        if not deep:
+            folders.clear()
+        for path in (os.path.join(folder, name) for name in sorted(names)):
+            found = size(path)
+            if found is not None:
+                name = os.path.relpath(path, root).replace(os.sep, "/")
+                yield Listed(uris.local_uri(path), name, found)
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _root(folder: str) -> str:
+    return os.path.abspath(uris.local_path(folder))
+
+
+def _private_folder(folder: str, users: int = 0) -> str:
+    root = _root(folder)
+    with _private_lock:
+        if _abandoned:
+            raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
+        if root not in _private:
+            _private[root] = _make_private(os.path.join(root, naming.TEMPORARY))
+        _private[root].users += users
+        return _private[root].path
+
+
+def _make_private(room: str) -> _Private:
+    while True:
+        path = os.path.join(room, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        lock = filelock.FileLock(path + ".lock", thread_local=False)
+        try:
+            os.makedirs(room, exist_ok=True)
+            lock.acquire(blocking=False)
+            os.mkdir(path)
+            if os.path.exists(path + ".lock"):
+                return _Private(path, lock)
+            os.rmdir(path)
+        except (filelock.Timeout, FileNotFoundError, FileExistsError):
+            # A sweep came between; another name, then. Unless a file stands in the way.
+            if os.path.lexists(room) and not os.path.isdir(room):
+                raise
+        lock.release()
+
+
+def _remove(private: _Private) -> None:
+    for _ in range(10):  # a writer may put a file there while it is emptied
+        shutil.rmtree(private.path, ignore_errors=True)
+        if not os.path.exists(private.path):
+            break
+    _unlink(private.path + ".lock")
+    private.lock.release()
+    _remove_if_empty(os.path.dirname(private.path))
+
+
+def _private_folders(room: str) -> Iterator[Tuple[str, str]]:
+    try:
+        names = os.listdir(room)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.endswith(".lock"):
+            lock = os.path.join(room, name)
+            yield lock, lock.removesuffix(".lock")
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _remove_if_empty(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
