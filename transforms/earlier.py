@@ -13,8 +13,6 @@ import apache_beam as beam
 from .elements import FAILED, Facts, Source
 from .storage import files, naming
 
-STEP = "find"
-
 
 def manifests(output: str) -> Iterator[Tuple[str, str]]:
     """The run's id and the URI of each manifest file under an output folder."""
