@@ -6,6 +6,7 @@ from typing import Any, Union
 from PIL import Image
 
 from rembg_beam.transforms import RemoveOptions
+from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.pictures.cutout import cut_out, masks_of
 from rembg_beam.transforms.pictures.picture import Picture
 
@@ -23,3 +24,15 @@ def cut(
 def cutout_of(result: Any) -> Any:
     """The cutout of what `RemBGDoFn.work` gives, or the failure it is."""
     return getattr(result, "cutout", result)
+
+
+def rembgs_own() -> Any:
+    """A session of the bundled model that is rembg's alone, nothing of ours in it."""
+    import onnxruntime
+    import rembg
+
+    bundled = {"download_models": classmethod(lambda cls, *args, **more: catalogue.bundled_path())}
+    own = type("Own", (rembg.sessions.sessions["u2netp"],), bundled)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return own("u2netp", options, providers=["CPUExecutionProvider"])

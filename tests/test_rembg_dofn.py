@@ -14,6 +14,7 @@ import apache_beam as beam
 import pytest
 import rembg
 from apache_beam.testing.util import assert_that, equal_to
+from cutting import rembgs_own
 from PIL import Image
 
 from rembg_beam.transforms import Cutout, Encoding, Failure, RemBGDoFn, RemoveOptions, SessionConfig
@@ -56,7 +57,7 @@ def test_the_cutout_is_rembgs(
         encoding=Encoding(format="png"),
     )
     ((key, cutout),) = run([("key", data)], beam.ParDo(dofn))
-    session = opening.open_session(SessionConfig("tiny")).session
+    session = rembgs_own()
     (part,) = cutout.parts
     assert key == "key" and part.suffix == ""
     theirs = rembg.remove(data, session=session, post_process_mask=True)
