@@ -30,7 +30,7 @@ from .storage import files, naming
 ROWS_PER_FILE = 100_000
 
 # Packed at once.
-_CHUNK_ROWS = 10_000
+_CHUNK_ROWS = 1_000
 
 SCHEMA = pa.schema(
     [
