@@ -1,4 +1,4 @@
-"""`make bench`: rembg-beam against onnxruntime alone, `rembg p` and a plain DoFn.
+"""`make bench`: rembg-beam against onnxruntime alone, `rembg p`, a plain DoFn and `requests`.
 
 Builds U²-Net and U²-Netp with random weights and photos of several sizes, and runs every side as a
 process of its own, in turn, all in this one run. Prints tables, and what was measured beside the
@@ -28,6 +28,7 @@ import on_openvino
 import report
 import sides
 import speed
+import web
 from sides import Bench
 
 RESULTS = sides.HERE / "results.md"
@@ -46,6 +47,7 @@ PARTS = {
     "memory": Part("Memory", memory.measure),
     "batch": Part("Batches", batch.measure),
     "many": Part("Many pictures", many.measure),
+    "web": Part("Pictures of the web", web.measure),
     "openvino": Part("OpenVINO with bf16", on_openvino.measure),
     "cuda": Part("CUDA", on_cuda.measure),
 }

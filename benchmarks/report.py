@@ -107,6 +107,7 @@ BARS = (
     Bar("memory", "peak memory, 500 pictures of 12 MP against 50", 1.15, 1.0, 3),
     Bar("batch", "mean batch with 16 callers and a batchable graph", 8, 14, 1, at_least=True),
     Bar("many", "time per picture at 10,000 against 500 small pictures", 1.1, 1.0, 3),
+    Bar("web", "5,000 URLs of one server, against `requests`", 1.0, 1.2, 2, at_least=True),
 )
 
 

@@ -136,6 +136,11 @@ def _is_same(pattern: str, output: str) -> bool:
 
 
 def _check_list(uri: str) -> None:
+    if uris.is_web(uri):
+        raise ValueError(
+            f"--input_list {uris.without_secrets(uri)!r}: a list may name URLs and not be one; "
+            "download it"
+        )
     path = uris.local_path(uri) if uris.is_local(uri) else uri
     if not FileSystems.exists(path):
         raise ValueError(f"--input_list {uri!r}: there is no such file")

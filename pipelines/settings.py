@@ -14,12 +14,21 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 import yaml
 
-from ..transforms import Encoding, RemoveBackground, RemoveOptions, SessionConfig, read, write
+from ..transforms import (
+    Encoding,
+    RemoveBackground,
+    RemoveOptions,
+    SessionConfig,
+    WebOptions,
+    read,
+    write,
+)
 from ..transforms.existing import ON_EXISTING
 from ..transforms.models import catalogue
 from ..transforms.pictures.cutout import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
+from ..transforms.storage import web
 from . import beam_options, values
 from .beam_options import UsageError
 
@@ -41,8 +50,8 @@ class Settings:
     """All settings of `rembg-beam run`, by their names in flags and files."""
 
     input: Tuple[str, ...] = _setting(
-        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), or a "
-        "URI that Beam's FileSystems read; repeats",
+        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), a URI "
+        "that Beam's FileSystems read, or an http(s) URL; repeats",
         (),
         kind="texts",
         metavar="URI",
@@ -200,6 +209,32 @@ class Settings:
         MAX_PIXELS,
         kind="integer",
     )
+    allow_private_hosts: bool = _setting(
+        "fetch http(s) URLs also from addresses that are not of the public internet: an "
+        "intranet's, this machine's; only for lists whose every URL you trust",
+        False,
+        kind="switch",
+    )
+    web_user_agent: str = _setting(
+        f"what a web server is told; default {web.USER_AGENT}; name whom it may write to",
+        web.USER_AGENT,
+    )
+    max_seconds: float = _setting(
+        "a picture that takes longer to come from a web server, redirects included, is a failure; "
+        f"default {web.MAX_SECONDS:g}",
+        web.MAX_SECONDS,
+        kind="number",
+    )
+    connections_per_host: int = _setting(
+        f"at once to a web server, of one process; default {web.CONNECTIONS_PER_HOST}",
+        web.CONNECTIONS_PER_HOST,
+        kind="integer",
+    )
+    ignore_opt_out: bool = _setting(
+        "fetch also what is sent with X-Robots-Tag: noai, noimageai, noindex or noimageindex",
+        False,
+        kind="switch",
+    )
     max_failures: Optional[str] = _setting(
         "exit with status 1 above so many failures, a count (20) or a share (5%% or 0.05); "
         "default: any number",
@@ -239,6 +274,16 @@ class Settings:
             png_compression=self.png_compression,
         )
 
+    def web_options(self) -> WebOptions:
+        """Raises `ValueError` as `WebOptions` does."""
+        return WebOptions(
+            allow_private_hosts=self.allow_private_hosts,
+            user_agent=self.web_user_agent,
+            max_seconds=self.max_seconds,
+            connections_per_host=self.connections_per_host,
+            ignore_opt_out=self.ignore_opt_out,
+        )
+
     def remove_background(self) -> RemoveBackground:
         """The composite of these settings; raises `ValueError` for those that make no sense."""
         return RemoveBackground(
@@ -253,6 +298,7 @@ class Settings:
             max_memory=self.max_memory,
             max_bytes=self.max_bytes,
             max_pixels=self.max_pixels,
+            web_options=self.web_options(),
             overwrite=self.on_existing != "fail",
         )
 

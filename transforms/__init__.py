@@ -26,9 +26,11 @@ from .pictures.cutout import RemoveOptions
 from .pictures.encode import Encoding
 from .rembg_dofn import RemBGDoFn
 from .remove_background import RemoveBackground
+from .storage.web import WebOptions
 
 __all__ = [
     "Source",
+    "WebOptions",
     "Stored",
     "SessionConfig",
     "RemoveOptions",

@@ -32,7 +32,7 @@ class Source(NamedTuple):
     """A picture to read; make one with `Source.of`.
 
     Attributes:
-      uri: where it lies: a local path or anything Beam's FileSystems open.
+      uri: where it lies: a local path, an http(s) URL or anything Beam's FileSystems open.
       name: the relative path its output is named after, `/` between folders; None to derive it
         from the URI.
       extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.

@@ -15,7 +15,7 @@ from .concurrency import ConcurrentDoFn
 from .elements import Facts, Failure, Source, Stored, as_source
 from .failures import attempt
 from .memory import Lease
-from .storage import files
+from .storage import files, web
 
 STEP = "read"
 FAILURES = "failures"
@@ -44,6 +44,7 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
         costs the memory of one compressed picture.
       max_memory: bytes of pictures in flight in a process; see `memory`.
       max_bytes: a larger file is a failure, and not read whole.
+      web_options: how pictures are fetched from http(s).
     """
 
     def __init__(
@@ -52,16 +53,18 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
         threads: int = THREADS,
         max_memory: Optional[int] = None,
         max_bytes: Optional[int] = MAX_BYTES,
+        web_options: web.WebOptions = web.DEFAULTS,
     ) -> None:
         super().__init__(STEP, threads)
         self.max_memory = max_memory
         self.max_bytes = max_bytes
+        self.web_options = web_options
 
     def setup(self) -> None:
         memory.budget(self.max_memory)
 
     def work(self, source: Source) -> Union[Read, Failure]:
-        return attempt(STEP, _read, source.uri, self.max_bytes)
+        return attempt(STEP, _read, source.uri, self.max_bytes, self.web_options)
 
     def emit(self, source: Source, result: Union[Read, Failure], seconds: float) -> Iterator[Any]:
         source = as_source(source)
@@ -80,9 +83,9 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
             yield source, Stored(result.data, source.extras, facts)
 
 
-def _read(uri: str, max_bytes: Optional[int]) -> Read:
+def _read(uri: str, max_bytes: Optional[int], web_options: web.WebOptions) -> Read:
     expected = files.expected_size(uri)
     lease = memory.budget().hold(memory.READ, min(expected, max_bytes or expected))
-    data, attempts = files.read(uri, max_bytes)
+    data, attempts = files.read(uri, max_bytes, web_options)
     lease.resize(len(data))
     return Read(data, attempts, lease)

@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, write
+from . import read, rembg_dofn, uris, write
 from .elements import RunColumns, Source, as_source, to_json
 from .models import sessions
 from .models.config import SessionConfig
@@ -24,6 +24,7 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn, check_encoding
+from .storage.web import WebOptions
 from .write import WriteCutouts
 
 _COUNTS = (
@@ -56,6 +57,7 @@ class RemoveBackground(beam.PTransform):
         several processes share a machine.
       max_bytes, max_pixels: a larger file or picture is a failure; seen before it is read whole, or
         decoded.
+      web_options: how pictures are fetched from http(s), and from which hosts they may be.
       overwrite: replace files of the outputs' names; if False, other bytes there are a failure.
       opener: makes a session of a configuration; a test may give its own.
     """
@@ -71,6 +73,7 @@ class RemoveBackground(beam.PTransform):
     max_memory: Optional[int] = None
     max_bytes: int = read.MAX_BYTES
     max_pixels: int = MAX_PIXELS
+    web_options: WebOptions = field(default_factory=WebOptions)
     overwrite: bool = True
     opener: sessions.Opener = open_session
 
@@ -80,6 +83,11 @@ class RemoveBackground(beam.PTransform):
             self.session = SessionConfig(self.session)
         if not self.output:
             raise ValueError("output is empty; name the folder for the cutouts")
+        if uris.is_web(self.output):
+            raise ValueError(
+                f"output={uris.without_secrets(self.output)!r}: http and https can't be written "
+                "to; name a folder, local or of a file system such as gs://"
+            )
         check_encoding(self.options, self.encoding)
         for name in _COUNTS:
             value = getattr(self, name)
@@ -91,10 +99,10 @@ class RemoveBackground(beam.PTransform):
         assert isinstance(self.session, SessionConfig)
         return RunColumns(self.session.model, to_json(changed(self.options, self.encoding)))
 
-    def expand(self, uris: beam.PCollection) -> beam.PCollection:
+    def expand(self, pictures: beam.PCollection) -> beam.PCollection:
         assert isinstance(self.session, SessionConfig)
         stored, unread = (
-            uris
+            pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
             | "Read pictures"
@@ -103,6 +111,7 @@ class RemoveBackground(beam.PTransform):
                     threads=self.read_threads,
                     max_memory=self.max_memory,
                     max_bytes=self.max_bytes,
+                    web_options=self.web_options,
                 )
             ).with_outputs(read.FAILURES, main="stored")
         )

@@ -18,6 +18,9 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 # A URI in a text ends at a blank or a quote.
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
 
+# Stands where a secret was.
+HIDDEN = "***"
+
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
 
@@ -38,6 +41,15 @@ def is_local(uri: str) -> bool:
     (True, True, False)
     """
     return scheme(uri) in (None, "file")
+
+
+def is_web(uri: str) -> bool:
+    """Whether the URI is an http or https one.
+
+    >>> is_web("https://host/a.jpg"), is_web("gs://bucket/a.jpg")
+    (True, False)
+    """
+    return scheme(uri) in ("http", "https")
 
 
 def local_path(uri: str) -> str:
@@ -71,15 +83,40 @@ def local_uri(path: str) -> str:
 
 
 def without_secrets(uri: str) -> str:
-    """The URI for a log or an error: user, password and, of the web's, query left out.
+    """The URI for a log, a row or an error: `***` for user, password and, of the web's, query.
 
     >>> without_secrets("https://me:pw@host/a.jpg?sig=1"), without_secrets("gs://b/a?b.jpg")
+    ('https://***@host/a.jpg?***', 'gs://b/a?b.jpg')
+    """
+    plain = bare(uri)
+    if plain == uri:
+        return uri
+    head, _, rest = uri.partition("://")
+    had_query = is_web(uri) and "?" in rest
+    had_user = "@" in (rest.partition("?")[0] if is_web(uri) else rest)
+    head += "://" + (HIDDEN + "@" if had_user else "")
+    return head + plain.partition("://")[2] + ("?" + HIDDEN if had_query else "")
+
+
+def hides_secrets(uri: str) -> bool:
+    """Whether a URI is one that `without_secrets` gave and that doesn't lead anywhere any more.
+
+    >>> hides_secrets("https://***@host/a.jpg"), hides_secrets("https://host/a.jpg")
+    (True, False)
+    """
+    return f"://{HIDDEN}@" in uri or (is_web(uri) and uri.endswith(f"?{HIDDEN}"))
+
+
+def bare(uri: str) -> str:
+    """The URI without its user and password and, of the web's, without query and fragment.
+
+    >>> bare("https://me:pw@host/a.jpg?sig=1"), bare("gs://b/a?b.jpg")
     ('https://host/a.jpg', 'gs://b/a?b.jpg')
     """
     if scheme(uri) is None:
         return uri
     head, _, rest = uri.partition("://")
-    if scheme(uri) not in ("http", "https"):
+    if not is_web(uri):
         return f"{head}://{_without_user(rest, ends='/')}"
     shown = re.split("[?#]", _without_user(rest, ends="/?#"), maxsplit=1)[0]
     return f"{head}://{shown}"
@@ -89,7 +126,7 @@ def without_secrets_in(text: str) -> str:
     """The text with each URI in it as `without_secrets` gives it.
 
     >>> without_secrets_in("no file system for 'https://me:pw@host/a.jpg?sig=1'")
-    "no file system for 'https://host/a.jpg'"
+    "no file system for 'https://***@host/a.jpg?***'"
     """
     return _IN_TEXT.sub(lambda match: without_secrets(match[0]), text)
 

@@ -1,6 +1,7 @@
-"""URI -> bytes, and bytes -> a file that is whole or absent: one door to three kinds of store.
+"""URI -> bytes, and bytes -> a file that is whole or absent: one door to four kinds of store.
 
     local    paths and file:// URIs
+    web      http:// and https://, by urllib3; only to read
     gcs      gs://, by google-cloud-storage
     remote   whatever else Beam's FileSystems open
 
@@ -15,7 +16,7 @@ again before it rose.
 from typing import Iterator, NamedTuple, Optional
 
 from .. import uris
-from . import gcs, local, naming, remote
+from . import gcs, local, naming, remote, web
 from .listed import Listed
 from .local import abandon as abandon
 
@@ -38,14 +39,23 @@ class Written(NamedTuple):
     attempts: int
 
 
-def read(uri: str, max_bytes: Optional[int] = None) -> Read:
+def read(
+    uri: str, max_bytes: Optional[int] = None, web_options: web.WebOptions = web.DEFAULTS
+) -> Read:
     """All bytes of a file, as stored: what is called `.gz` is not unpacked.
 
     Args:
       uri: of the file.
       max_bytes: raise `limits.TooLarge` for a file that has more, None for any; it is not held
         whole then.
+      web_options: how it is fetched from the web.
     """
+    if uris.hides_secrets(uri):
+        raise ValueError(
+            f"{uri!r}: what stood for *** is kept in no row; name the picture again by --input_list"
+        )
+    if uris.is_web(uri):
+        return Read(*web.read(uri, max_bytes, web_options))
     if uris.is_local(uri):
         return Read(*local.read(uri, max_bytes))
     return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))

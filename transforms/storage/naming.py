@@ -6,6 +6,9 @@ the output's format behind it: `x/a.jpg` -> `x/a.jpg.png`. Since the input's own
 `a.jpg`, `a.png` and `A.JPG` never meet; since it depends on nothing else, a retried or repeated
 run writes the same picture to the same place.
 
+A URL of the web's has host and path as its name, unquoted, a digest of its query behind them where
+it has one; `^XX` stands there for what Windows' file systems refuse or drop.
+
 `output_name` escapes what would leave the output folder or lie in a room of the project's own
 there. Escapes are `%XX` of the UTF-8 bytes, and a `%` that could be read as one is escaped itself,
 so that different names stay different. `relative_name` raises `ValueError` for a URI that does not
@@ -16,6 +19,7 @@ import hashlib
 import os
 import posixpath
 import re
+import urllib.parse
 from typing import Optional
 
 from .. import uris
@@ -32,6 +36,16 @@ _LOOK_ALIKES = (
     "\u2216\u29f5\u29f9\ufe68\uff3c"  # \
     "\u2024\ufe52\uff0e"  # .
 )
+# Of a URL's query in a name.
+QUERY_CHARACTERS = 16
+
+# No URL has it but as %5E, so it marks what a name of the web's can't keep.
+_ESCAPE = "^"
+
+# What some file system refuses or drops; a slash is here one that was %2F.
+_UNSAFE_SOMEWHERE = re.compile(r'[<>:"|?*/\\^\x00-\x1f\x7f\udc80-\udcff]|[. ]$')
+_RESERVED = re.compile(r"^(?:con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+
 _UNSAFE = re.compile(
     rf"[\x00-\x1f\x7f\\\ud800-\udfff{_LOOK_ALIKES}]"
     r"|%(?=[0-9A-Fa-f]{2}|~)"
@@ -46,6 +60,8 @@ def relative_name(uri: str, relative_to: Optional[str] = None) -> str:
     'a.jpg'
     >>> relative_name("gs://bucket/x/a.jpg")
     'bucket/x/a.jpg'
+    >>> relative_name("https://host:8080/x/a%20b.jpg?id=7")
+    'host^3A8080/x/a b.jpg^qf422c82d6db73d91'
     """
     if relative_to is None:
         return _whole(uri).lstrip("/")
@@ -82,7 +98,29 @@ def _whole(uri: str) -> str:
         path = _encodable(uris.local_path(uri).replace(os.sep, "/"))
         components = [part for part in path.split("/") if part not in ("", ".")]
         return ("/" if path.startswith("/") else "") + "/".join(components)
-    return uris.without_secrets(uri).partition("://")[2]
+    path = uris.bare(uri).partition("://")[2]
+    return _of_web(path, uri) if uris.is_web(uri) else path
+
+
+def _of_web(path: str, uri: str) -> str:
+    """Host and path, unquoted and safe on every file system, and a digest of the query if any."""
+    host, slash, below = path.partition("/")
+    folders = [urllib.parse.unquote_to_bytes(part) for part in below.split("/")] if slash else []
+    name = "/".join(_anywhere(os.fsdecode(part)) for part in [host.lower().encode(), *folders])
+    query = uri.partition("#")[0].partition("?")
+    if query[1]:
+        name += f"{_ESCAPE}q{hashlib.sha256(query[2].encode()).hexdigest()[:QUERY_CHARACTERS]}"
+    return name
+
+
+def _anywhere(part: str) -> str:
+    """A component of a URL as every file system takes it, Windows' too; no two the same."""
+    text = _UNSAFE_SOMEWHERE.sub(lambda match: _marked(match[0]), part)
+    return _RESERVED.sub(lambda match: _marked(match[0][0]) + match[0][1:], text)
+
+
+def _marked(characters: str) -> str:
+    return "".join(f"{_ESCAPE}{byte:02X}" for byte in os.fsencode(characters))
 
 
 def _encodable(path: str) -> str:

@@ -42,9 +42,18 @@ def of_status(status: int, uri: str, reason: str = "") -> OSError:
     """
     other = (OSError, errno.EINVAL, "the store did not do it; what it says is the reason")
     kind, number, rule = _BY_STATUS.get(status, other)
-    said = uris.without_secrets_in(" ".join(reason.split()))[:_REASON_CHARACTERS]
+    said = in_short(reason)
     answer = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     return kind(number, f"{rule} ({answer})", uris.without_secrets(uri))
+
+
+def in_short(reason: str) -> str:
+    """What a server says, on one line, short and without secrets.
+
+    >>> in_short(" Not\\n Found ")
+    'Not Found'
+    """
+    return uris.without_secrets_in(" ".join(reason.split()))[:_REASON_CHARACTERS]
 
 
 def exists(uri: str) -> OSError:

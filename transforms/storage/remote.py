@@ -142,5 +142,6 @@ def _check_scheme(uri: str) -> None:
     except ValueError:
         raise ValueError(
             f"{uris.without_secrets(uri)!r}: there is no file system for {uris.scheme(uri)}://; "
-            "Beam has gs://, hdfs:// and, with apache-beam[aws] or [azure], s3:// and azfs://"
+            "those that work are paths, file://, gs://, hdfs://, to read http:// and https:// and, "
+            "with apache-beam[aws] or [azure], s3:// and azfs://"
         ) from None

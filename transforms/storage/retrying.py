@@ -1,10 +1,10 @@
 """A call to a store -> its result and how many attempts it took.
 
-For stores without a policy of their own: local files (a network mount fails now and then) and what
-Beam's FileSystems open; gs:// is retried by google-cloud-storage's policies, in `gcs`. A failure
-that may pass is met by another attempt, after a wait that doubles and is drawn at random below
-that, so that many workers don't come back at once. One that will not pass (not found, no
-permission, too large, disk full) rises at once, and so does the last one when attempts run out;
+For stores without a policy of their own: local files (a network mount fails now and then), the
+web, and what Beam's FileSystems open; gs:// is retried by google-cloud-storage's policies, in
+`gcs`. A failure that may pass is met by another attempt, after a wait that doubles and is drawn at
+random below that, so that many workers don't come back at once. One that will not pass (not found,
+no permission, too large, disk full) rises at once, and so does the last one when attempts run out;
 either carries `attempts`, as the result does.
 """
 
@@ -78,7 +78,7 @@ def tried(
     backoff = backoff or BACKOFF
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(backoff.attempts),
-        wait=tenacity.wait_random_exponential(backoff.first_seconds, backoff.longest_seconds),
+        wait=_Wait(backoff),
         retry=tenacity.retry_if_exception(is_transient),
         sleep=backoff.sleep,
         reraise=True,
@@ -88,6 +88,19 @@ def tried(
     except Exception as error:
         raise counted(error, retrying.statistics["attempt_number"])
     return Tried(value, retrying.statistics["attempt_number"])
+
+
+class _Wait(tenacity.wait.wait_base):
+    """The back-off, or longer where the error carries a server's `retry_after`, in seconds."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._drawn = tenacity.wait_random_exponential(
+            backoff.first_seconds, backoff.longest_seconds
+        )
+
+    def __call__(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return max(self._drawn(state), getattr(error, "retry_after", 0.0))
 
 
 def counted(error: Exception, attempts: int) -> Exception:

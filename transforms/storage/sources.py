@@ -9,6 +9,9 @@
   folders, none included, and hidden files match only where the pattern has the dot. Links to
   folders are not followed below the folder named, links to files are.
 
+- an http or https URL is one picture, `?`, `*` and brackets in it being its own; nothing lists the
+  web.
+
 A source's name is its path relative to the pattern's fixed part: the folder itself, or the last
 folder before the first wildcard. Files under `exclude` (the output folder) are left out.
 
@@ -25,7 +28,7 @@ from wcmatch import glob
 
 from .. import uris
 from ..elements import Source
-from . import files, naming
+from . import files, naming, web
 
 PICTURE_SUFFIXES = frozenset(
     [
@@ -61,6 +64,10 @@ class _Input(NamedTuple):
 
 def find(pattern: str, *, exclude: Optional[str] = None) -> Iterator[Source]:
     """The pictures of one input, as they are found; local ones by their absolute paths."""
+    if uris.is_web(pattern):
+        web.check(pattern)
+        yield Source(pattern, naming.relative_name(pattern))
+        return
     taken = _take_apart(pattern)
     found = False
     for uri in _local_files(taken) if uris.is_local(pattern) else _remote_files(taken):
@@ -76,9 +83,10 @@ def find(pattern: str, *, exclude: Optional[str] = None) -> Iterator[Source]:
 def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     """Raises `NothingFound` for an input without a picture, at the cost of the first match.
 
-    Of a remote input one listed file is enough; whether it is a picture turns out in the run.
+    Of a remote input one listed file is enough; whether it is a picture turns out in the run. Of a
+    URL the form alone is looked at.
     """
-    if uris.is_local(pattern):
+    if uris.is_local(pattern) or uris.is_web(pattern):
         next(find(pattern, exclude=exclude))
         return
     taken = _take_apart(pattern)

@@ -1,0 +1,298 @@
+"""A real web server on loopback that behaves badly where it is asked to, and counts."""
+
+import gzip
+import http.server
+import socket
+import threading
+import time
+import urllib.parse
+import zlib
+from typing import Any, Callable, Dict, List, Optional
+
+
+class Server:
+    """Serves `pictures` by their paths, and what `BEHAVIOURS` does; `url` is its address.
+
+    Attributes:
+      pictures: bytes by path, "/a.jpg".
+      headers: of the last request.
+      paths: of all requests.
+      connections: how many were made.
+      most: how many there were at once.
+    """
+
+    def __init__(self, context: Any = None) -> None:
+        self.pictures: Dict[str, bytes] = {}
+        self.headers: Dict[str, str] = {}
+        self.paths: List[str] = []
+        self.connections = 0
+        self.most = 0
+        self.open = 0
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._server = _Quiet(("127.0.0.1", 0), _handler(self))
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, opened: int) -> None:
+        with self._lock:
+            self.connections += opened > 0
+            self.open += opened
+            self.most = max(self.most, self.open)
+
+    def asked(self, path: str, headers: Dict[str, str]) -> int:
+        """How many times the path was asked for."""
+        with self._lock:
+            self.paths.append(path)
+            self.headers = headers
+            return self.paths.count(path)
+
+
+class _Quiet(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is what these tests are about."""
+
+
+def _handler(server: Server) -> Any:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            server.count(1)
+            super().setup()
+
+        def finish(self) -> None:
+            server.count(-1)
+            super().finish()
+
+        def do_GET(self) -> None:
+            times = server.asked(
+                self.path, {name.title(): text for name, text in self.headers.items()}
+            )
+            path, _, query = self.path.partition("?")
+            behaviour = BEHAVIOURS.get(path.strip("/").partition("/")[0])
+            if behaviour is not None:
+                behaviour(self, server, query, times)
+            elif path in server.pictures:
+                self.answer(200, server.pictures[path])
+            else:
+                self.answer(404, b"no such picture")
+
+        def answer(self, status: int, body: bytes, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content_Length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing is said."""
+
+    return Handler
+
+
+def _two_lengths(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, b"", Content_Length="1, 2")
+
+
+def _slow(handler: Any, server: Server, query: str, times: int) -> None:
+    """A byte of the body now and then, for ever."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    _drip(handler, server, b"x")
+
+
+def _slow_headers(handler: Any, server: Server, query: str, times: int) -> None:
+    """A byte of a header now and then, for ever."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    _drip(handler, server, b"x")
+
+
+def _drip(handler: Any, server: Server, data: bytes) -> None:
+    while not server.stopping.wait(0.05):
+        handler.wfile.write(data)
+        handler.wfile.flush()
+
+
+def _silent(handler: Any, server: Server, query: str, times: int) -> None:
+    server.stopping.wait(60)
+    handler.close_connection = True
+
+
+def _endless(handler: Any, server: Server, query: str, times: int) -> None:
+    """Bytes without end, as fast as they are taken."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    while not server.stopping.is_set():
+        handler.wfile.write(bytes(1 << 16))
+
+
+def _too_short(handler: Any, server: Server, query: str, times: int) -> None:
+    """A body that ends before its Content-Length."""
+    body = server.pictures["/a.jpg"]
+    handler.answer(200, body, Content_Length=str(len(body) + 1000), Connection="close")
+    handler.close_connection = True
+
+
+def _too_long(handler: Any, server: Server, query: str, times: int) -> None:
+    """A body that goes on after its Content-Length."""
+    body = server.pictures["/a.jpg"]
+    handler.answer(200, body, Content_Length=str(len(body) // 2))
+
+
+def _vast(handler: Any, server: Server, query: str, times: int) -> None:
+    """A Content-Length above any cap."""
+    handler.answer(200, b"", Content_Length=str(10**15))
+    handler.close_connection = True
+
+
+def _as_text(handler: Any, server: Server, query: str, times: int) -> None:
+    """A picture that says it is a text."""
+    handler.answer(200, server.pictures["/a.jpg"], Content_Type="text/html")
+
+
+def _page(handler: Any, server: Server, query: str, times: int) -> None:
+    """A text that says it is a picture."""
+    handler.answer(200, b"<html>Please log in</html>", Content_Type="image/jpeg")
+
+
+def _zipped(handler: Any, server: Server, query: str, times: int) -> None:
+    body = gzip.compress(server.pictures["/a.jpg"])
+    handler.answer(200, body, Content_Encoding="gzip")
+
+
+def _bomb(handler: Any, server: Server, query: str, times: int) -> None:
+    """A few hundred kilobytes that unpack to as many megabytes."""
+    layers = int(query or 1)
+    body = gzip.compress(bytes(300_000_000), 9) if layers == 1 else _layers(layers)
+    handler.answer(200, body, Content_Encoding=", ".join(["gzip"] * layers))
+
+
+def _layers(count: int) -> bytes:
+    packing = zlib.compressobj(9, wbits=31)
+    body = b"".join(packing.compress(bytes(10_000_000)) for _ in range(300)) + packing.flush()
+    for _ in range(count - 1):
+        body = gzip.compress(body, 9)
+    return body
+
+
+def _broken_gzip(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, b"no gzip at all", Content_Encoding="gzip")
+
+
+def _loop(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(302, b"", Location=f"/loop/{times}")
+
+
+def _moved(handler: Any, server: Server, query: str, times: int) -> None:
+    """To wherever the query says."""
+    handler.answer(int(handler.path[7:10]), b"over there", Location=urllib.parse.unquote(query))
+
+
+def _busy(handler: Any, server: Server, query: str, times: int) -> None:
+    """429 and a `Retry-After` of the query's, then the picture."""
+    if times == 1:
+        handler.answer(429, b"later", Retry_After=query or "0")
+    else:
+        handler.answer(200, server.pictures["/a.jpg"])
+
+
+def _status(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(int(query), b"" if query == "204" else b"no")
+
+
+def _cut(handler: Any, server: Server, query: str, times: int) -> None:
+    """A connection that breaks in the middle, once."""
+    body = server.pictures["/a.jpg"]
+    if times == 1:
+        handler.answer(200, body[: len(body) // 2], Content_Length=str(len(body)))
+        handler.close_connection = True
+    else:
+        handler.answer(200, body)
+
+
+def _robots(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, server.pictures["/a.jpg"], X_Robots_Tag=query.replace("+", " "))
+
+
+def _waiting(handler: Any, server: Server, query: str, times: int) -> None:
+    time.sleep(0.05)
+    handler.answer(200, server.pictures["/a.jpg"])
+
+
+def _nonsense(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.wfile.write(b"\x00\x01\x02 not HTTP\r\n\r\n")
+    handler.close_connection = True
+
+
+BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
+    "two-lengths": _two_lengths,
+    "slow": _slow,
+    "slow-headers": _slow_headers,
+    "silent": _silent,
+    "endless": _endless,
+    "too-short": _too_short,
+    "too-long": _too_long,
+    "vast": _vast,
+    "as-text": _as_text,
+    "page.jpg": _page,
+    "zipped": _zipped,
+    "bomb": _bomb,
+    "broken-gzip": _broken_gzip,
+    "loop": _loop,
+    "moved": _moved,
+    "busy": _busy,
+    "status": _status,
+    "cut": _cut,
+    "robots": _robots,
+    "waiting": _waiting,
+    "nonsense": _nonsense,
+}
+
+
+class Listener:
+    """Counts the connections that come to a port of loopback, IPv4 and IPv6, and hangs up."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._sockets = [socket.create_server(("127.0.0.1", 0))]
+        self.port = self._sockets[0].getsockname()[1]
+        six = self._on_six()
+        if six is not None:
+            self._sockets.append(six)
+        for each in self._sockets:
+            threading.Thread(target=self._run, args=(each,), daemon=True).start()
+
+    def _on_six(self) -> Optional[socket.socket]:
+        try:
+            return socket.create_server(("::1", self.port), family=socket.AF_INET6)
+        except OSError:  # a machine without IPv6
+            return None
+
+    def _run(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.close()
+
+    def stop(self) -> None:
+        for each in self._sockets:
+            each.close()
