@@ -19,6 +19,7 @@ from typing import Any, List, NamedTuple, NoReturn, Optional, Sequence, TextIO
 
 import apache_beam as beam
 import psutil
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
     StandardOptions,
@@ -103,14 +104,18 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     options = PipelineOptions(parsed.beam)
     runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
     _check_runner(runner, parsed.settings)
+    FileSystems.set_options(options)
     graph.check(parsed.settings)
     run = new_run_id()
     output = str(parsed.settings.output)
     try:
         files.begin(output)
         record.remember(parsed.settings)
-    except OSError as error:
-        raise UsageError(f"--output {output!r} can't be written to: {error}") from error
+    except UsageError:
+        raise
+    except (OSError, ValueError) as error:
+        shown = uris.without_secrets(output)
+        raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
     metrics.tally.clear()
     memory.forget()
     if threading.current_thread() is threading.main_thread():

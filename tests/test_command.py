@@ -1,5 +1,6 @@
 """The command, as a person runs it."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -448,3 +449,17 @@ def test_unfinished_rows_lie_outside_of_the_data_set(
                 seen += [name for name in (*folders, *names) if not name.startswith("run=")]
     assert set(seen) <= {"_settings.json", "_summary.json", "part-00000.parquet"}
     assert [path.name for path in (tmp_path / "out").glob(".*")] == []
+
+
+def test_an_output_that_needs_another_package_is_refused(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "boto3" else found(name)
+    )
+    arguments = ["--model", "tiny", "--input", str(photos), "--output", "s3://me:s3cr3t@bucket/out"]
+    assert run.main(["run", *arguments]) == run.WRONG_USE
+    said = capfd.readouterr().err
+    assert "install apache-beam[aws]" in said
+    assert "Traceback" not in said and "s3cr3t" not in said

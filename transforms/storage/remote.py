@@ -9,6 +9,7 @@ scheme that no file system is registered for.
 """
 
 import errno
+import importlib.util
 import re
 import uuid
 from typing import Any, Callable, Iterator, Optional, TypeVar
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 # Stores where `create` shows nothing before it is closed.
 OBJECT_STORES = ("s3", "azfs")
+
+# What Beam's own file systems import when they are used.
+_EXTRAS = {"s3": ("boto3", "aws"), "azfs": ("azure", "azure")}
 
 _RAW = CompressionTypes.UNCOMPRESSED
 _WILDCARD = re.compile(r"[*?\[]")
@@ -145,3 +149,9 @@ def _check_scheme(uri: str) -> None:
             "those that work are paths, file://, gs://, hdfs://, to read http:// and https:// and, "
             "with apache-beam[aws] or [azure], s3:// and azfs://"
         ) from None
+    needed, extra = _EXTRAS.get(str(uris.scheme(uri)), ("", ""))
+    if needed and importlib.util.find_spec(needed) is None:
+        raise ValueError(
+            f"{uris.without_secrets(uri)!r} needs the package {needed}: "
+            f"install apache-beam[{extra}]"
+        )
