@@ -133,7 +133,7 @@ def test_what_is_too_slow_is_cut(server: servers.Server, path: str) -> None:
     start = time.monotonic()
     with pytest.raises(web.TooSlow, match="max_seconds=1"):
         fetcher(IMPATIENT).read(f"{server.url}/{path}", 2_000_000)
-    assert 0.9 < time.monotonic() - start < 3
+    assert 0.9 < time.monotonic() - start < 10
 
 
 def test_a_body_that_goes_on_spoils_no_other(server: servers.Server) -> None:
@@ -456,7 +456,7 @@ def test_every_url_has_its_row(
             output=str(tmp_path / "out"),
             session="tiny",
             max_bytes=2_000_000,
-            web_options=IMPATIENT,
+            web_options=WebOptions(allow_private_hosts=True, max_seconds=10),
         ),
     )
     assert len(rows) == len(sources)
@@ -535,7 +535,8 @@ def test_nothing_hangs_at_exit(server: servers.Server, tmp_path: Path) -> None:
 
 
 def test_a_fetcher_is_for_many_threads(server: servers.Server) -> None:
-    fetching, stop = fetcher(IMPATIENT), threading.Event()
+    patience = WebOptions(allow_private_hosts=True, max_seconds=5)
+    fetching, stop = fetcher(patience), threading.Event()
 
     def disturb() -> None:
         while not stop.is_set():
