@@ -220,7 +220,8 @@ class Settings:
         web.USER_AGENT,
     )
     max_seconds: float = _setting(
-        "a picture that takes longer to come from a web server, redirects included, is a failure; "
+        "a web server's answer that takes longer than these seconds, redirects included, is a "
+        "failure; a broken or silent one is asked for again, each time with as many; "
         f"default {web.MAX_SECONDS:g}",
         web.MAX_SECONDS,
         kind="number",

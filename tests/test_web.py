@@ -1,13 +1,16 @@
 """Pictures of the web: a real server that behaves badly, and places nobody is sent to."""
 
+import base64
 import concurrent.futures
 import json
+import logging
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
@@ -72,10 +75,88 @@ def test_redirects_are_followed(server: servers.Server, status: int) -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("query", ["", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"),
+        *("9" * 5000, "Wed, 21 Oct 99999999999 07:28:00 GMT"),
+    ],
+)
 def test_a_busy_server_is_asked_again(server: servers.Server, query: str) -> None:
     got = fetcher().read(f"{server.url}/busy?{query.replace(' ', '%20')}")
     assert got == Tried(server.pictures["/a.jpg"], 2)
+
+
+def test_a_redirect_in_utf_8_is_followed(server: servers.Server) -> None:
+    server.pictures["/%C3%A9.jpg"] = b"picture"
+    location = "/é.jpg".encode().decode("latin-1")
+    asked = f"{server.url}/moved/302?{urllib.parse.quote(location, encoding='latin-1')}"
+    # The test's server reads its query as UTF-8, and sends headers as Latin-1.
+    asked = asked.replace("%C3%A9", "%C3%83%C2%A9")
+    assert fetcher().read(asked).value == b"picture"
+
+
+@pytest.mark.parametrize("scheme", ["myapp:", "ftp://host/", "s3://bucket/"])
+def test_a_redirect_elsewhere_tells_the_scheme_alone(server: servers.Server, scheme: str) -> None:
+    with pytest.raises(ValueError, match=scheme.partition(":")[0]) as raised:
+        fetcher().read(f"{server.url}/moved/302?{scheme}a?token=s3cr3t")
+    assert "s3cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize("target", ["http://a..example/a.jpg", "http://good%5C@host/a.jpg"])
+def test_a_redirect_to_no_host_names_it(server: servers.Server, target: str) -> None:
+    with pytest.raises(ValueError, match=r"(a\.\.example|@host).* is no URL"):
+        fetcher().read(f"{server.url}/moved/302?{target}")
+
+
+def test_no_log_has_a_query(server: servers.Server, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert fetcher().read(f"{server.url}/bad-header?token=s3cr3t").value
+        assert fetcher().read(f"{server.url}/a.jpg?token=s3cr3t").value
+    assert "/a.jpg" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def _dead_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_an_address_that_does_not_answer_is_no_last_word(server: servers.Server) -> None:
+    inet, stream = socket.AF_INET, socket.SOCK_STREAM
+    dead = (inet, stream, 6, "", ("127.0.0.1", _dead_port()))
+    odd = (socket.AF_UNIX, stream, 6, "", ("nowhere", 1))
+    live = (inet, stream, 6, "", ("127.0.0.1", server.port))
+    options = WebOptions(allow_private_hosts=True)
+    for found in ([odd, live], [dead, odd, live]):
+        fetching = fetcher(options, resolver=lambda *_, found=found, **__: found)
+        assert fetching.read("http://name.example/a.jpg").value == server.pictures["/a.jpg"]
+    fetching = fetcher(options, resolver=lambda *_, **__: [dead, odd])
+    with pytest.raises(ConnectionError, match=r"name\.example") as raised:
+        fetching.read("http://name.example/a.jpg")
+    assert getattr(raised.value, "attempts") == 4  # noqa: B009
+
+
+def test_a_reset_while_connecting_is_tried_again() -> None:
+    def resolver(*_: Any, **__: Any) -> Any:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionError, match=r"name\.example") as raised:
+        fetcher(LOOPBACK, resolver=resolver).read("http://name.example/a.jpg")
+    assert getattr(raised.value, "attempts") == 4  # noqa: B009
+
+
+def test_a_server_that_hangs_up_in_the_handshake(listener: servers.Listener) -> None:
+    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1") as raised:
+        fetcher().read(f"https://127.0.0.1:{listener.port}/a.jpg")
+    assert getattr(raised.value, "attempts") == 4  # noqa: B009
+
+
+def test_credentials_are_sent_as_utf_8(server: servers.Server) -> None:
+    fetcher().read(server.url.replace("//", "//me:s%E2%82%AC@") + "/a.jpg")
+    assert base64.b64decode(server.headers["Authorization"].split()[1]).decode() == "me:s€"
+    fetcher().read(server.url.replace("//", "//token@") + "/a.jpg")
+    assert base64.b64decode(server.headers["Authorization"].split()[1]) == b"token:"
 
 
 @pytest.mark.parametrize("asked, waited", [("7", 7), ("86400", web.RETRY_AFTER_SECONDS)])
@@ -114,6 +195,12 @@ def test_a_broken_answer_is_asked_for_again(server: servers.Server) -> None:
         ("moved/302?ftp://host/a.jpg", ValueError, "only http:// and https://", 1),
         ("moved/302?file:///etc/passwd", ValueError, "only http:// and https://", 1),
         ("robots?noai", web.OptedOut, "--ignore_opt_out", 1),
+        ("robots?max-snippet:-1,+noindex", web.OptedOut, "noindex", 1),
+        ("robots?otherbot:+noindex,+rembg-beam:+noai", web.OptedOut, "noai", 1),
+        ("negative-chunk", OSError, "not as HTTP has it", 1),
+        ("negative-chunk?404", FileNotFoundError, "404", 1),
+        ("many-headers", OSError, "not as HTTP has it", 1),
+        ("moved/302?http://[::1/a.jpg", ValueError, "no URL", 1),
     ],
 )
 def test_each_bad_answer_has_its_error(

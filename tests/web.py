@@ -240,6 +240,31 @@ def _nonsense(handler: Any, server: Server, query: str, times: int) -> None:
     handler.close_connection = True
 
 
+def _negative_chunk(handler: Any, server: Server, query: str, times: int) -> None:
+    """A chunk of -1 bytes, which is to read as many as come, and many that come."""
+    handler.send_response(int(query or 200))
+    handler.send_header("Transfer-Encoding", "chunked")
+    if query:
+        handler.send_header("Content-Length", "5")
+    handler.end_headers()
+    handler.wfile.write(b"-1\r\n")
+    for _ in range(200):
+        handler.wfile.write(bytes(1_000_000))
+    handler.close_connection = True
+
+
+def _many_headers(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, b"", **{f"X_{n}": "x" for n in range(200)})
+
+
+def _bad_header(handler: Any, server: Server, query: str, times: int) -> None:
+    """A line among the headers that is none."""
+    body = server.pictures["/a.jpg"]
+    length = str(len(body)).encode()
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\nno header\r\n\r\n")
+    handler.wfile.write(body)
+
+
 BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "two-lengths": _two_lengths,
     "slow": _slow,
@@ -262,6 +287,9 @@ BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "robots": _robots,
     "waiting": _waiting,
     "nonsense": _nonsense,
+    "negative-chunk": _negative_chunk,
+    "many-headers": _many_headers,
+    "bad-header": _bad_header,
 }
 
 

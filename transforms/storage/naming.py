@@ -44,7 +44,9 @@ _ESCAPE = "^"
 
 # What some file system refuses or drops; a slash is here one that was %2F.
 _UNSAFE_SOMEWHERE = re.compile(r'[<>:"|?*/\\^\x00-\x1f\x7f\udc80-\udcff]|[. ]$')
-_RESERVED = re.compile(r"^(?:con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"^(?:con|conin\$|conout\$|prn|aux|nul|(?:com|lpt)[\d¹²³])(?= *(?:\.|$))", re.IGNORECASE
+)
 
 _UNSAFE = re.compile(
     rf"[\x00-\x1f\x7f\\\ud800-\udfff{_LOOK_ALIKES}]"
@@ -114,7 +116,8 @@ def _of_web(path: str, uri: str) -> str:
 
 
 def _anywhere(part: str) -> str:
-    """A component of a URL as every file system takes it, Windows' too; no two the same."""
+    """A component of a URL as every file system takes it, Windows' too; no two the same, but where
+    a file system takes names that differ in case or in Unicode's normal form for one."""
     text = _UNSAFE_SOMEWHERE.sub(lambda match: _marked(match[0]), part)
     return _RESERVED.sub(lambda match: _marked(match[0][0]) + match[0][1:], text)
 

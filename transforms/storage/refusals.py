@@ -53,7 +53,8 @@ def in_short(reason: str) -> str:
     >>> in_short(" Not\\n Found ")
     'Not Found'
     """
-    return uris.without_secrets_in(" ".join(reason.split()))[:_REASON_CHARACTERS]
+    shown = "".join(sign if sign.isprintable() else " " for sign in reason)
+    return uris.without_secrets_in(" ".join(shown.split()))[:_REASON_CHARACTERS]
 
 
 def exists(uri: str) -> OSError:

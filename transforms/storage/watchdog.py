@@ -69,8 +69,9 @@ class Watchdog:
         watch = Watch(seconds, self._lock)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="watchdog")
-                self._thread.start()
+                thread = threading.Thread(target=self._run, daemon=True, name="watchdog")
+                thread.start()
+                self._thread = thread
             if not self._watches:
                 self._some.notify()
             self._watches.add(watch)

@@ -16,9 +16,11 @@ and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSl
 `ValueError` for what is no URL that can be fetched.
 """
 
+import base64
 import contextlib
 import errno
 import http.client
+import logging
 import os
 import re
 import socket
@@ -35,7 +37,6 @@ from urllib3.exceptions import (
     DecodeError,
     HTTPError,
     IncompleteRead,
-    InvalidHeader,
     LocationValueError,
     ProtocolError,
     SSLError,
@@ -69,10 +70,18 @@ HOSTS = 64
 # As img2dataset has them: what a site may forbid to those who gather data.
 OPT_OUTS = frozenset(["noai", "noimageai", "noindex", "noimageindex"])
 
+# What stands before a colon in X-Robots-Tag and is no robot's name.
+_WITH_VALUES = frozenset(
+    ["max-image-preview", "max-snippet", "max-video-preview", "unavailable_after"]
+)
+
 _CHUNK_BYTES = 1 << 16
 
 # More of an answer that is not wanted is not read for the sake of its connection.
 _DRAINED_BYTES = 1 << 16
+
+# Clients differ in where a host ends before a backslash; a line's end or NUL is in no URL.
+_NO_URL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 _MOVED = frozenset([301, 302, 303, 307, 308])
 
@@ -98,7 +107,7 @@ class WebOptions:
         intranet's, this machine's. Only for lists whose every URL you trust.
       user_agent: what a server is told; name whom it may write to.
       max_seconds: of one attempt's answer, its redirects included.
-      connections_per_host: at once, of one process; raise it for a server of your own.
+      connections_per_host: requests at once, of one process; raise it for a server of your own.
       ignore_opt_out: fetch also what is sent with `X-Robots-Tag: noai`, `noimageai`, `noindex` or
         `noimageindex`.
     """
@@ -154,6 +163,7 @@ class Fetcher:
         self._pools = urllib3.PoolManager(
             num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
         )
+        _URLLIB3_LOG.addFilter(_WITHOUT_QUERIES)
         self._pools.pool_classes_by_scheme = _pool_classes(self._connect, self._go_on)
 
     def read(self, uri: str, max_bytes: Optional[int] = None) -> Tried[bytes]:
@@ -199,10 +209,11 @@ class Fetcher:
         try:
             if response.status in _MOVED and "location" in response.headers:
                 _drain(response)
-                return _Moved(_join(url, response.headers["location"]))
+                return _Moved(_join(url, response.headers.getlist("location")[0]))
             if response.status != 200:
                 _drain(response)
-                raise _Answered(response.status, response.reason, _retry_after(response))
+                host = str(_url(url).host)
+                raise _Answered(response.status, response.reason, _retry_after(response), host)
             self._check_opt_out(url, response)
             return _body(url, response, max_bytes)
         except BaseException:
@@ -218,19 +229,22 @@ class Fetcher:
                 what = addresses.refusal(str(place[0]))
                 if what is not None:
                     raise _Refused(str(place[0]), what)
-        failed: OSError = ConnectionError(f"{host!r} has no address")
+        failures: List[OSError] = []
         for family, kind, protocol, _, place in found:
-            connection = socket.socket(family, kind, protocol)
-            try:
-                connection.settimeout(min(CONNECT_SECONDS, watch.remaining()))
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.connect(place)
-                watch.on(connection)
-                return connection
-            except OSError as error:
-                connection.close()
-                failed = error
-        raise failed
+            with contextlib.ExitStack() as undo:
+                try:
+                    connection = undo.enter_context(socket.socket(family, kind, protocol))
+                    connection.settimeout(min(CONNECT_SECONDS, watch.remaining()))
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    connection.connect(place)
+                    watch.on(connection)
+                    undo.pop_all()
+                    return connection
+                except OSError as error:
+                    failures.append(error)
+        # A machine without IPv6 says of each such address that it can't be reached.
+        told = [error for error in failures if isinstance(error, (ConnectionError, TimeoutError))]
+        raise (told or failures or [ConnectionError(f"{host!r} has no address")])[0]
 
     def _go_on(self, connection: Optional[socket.socket]) -> None:
         """Another request is made on a connection that is there already."""
@@ -288,14 +302,17 @@ def opt_out(line: str, agent: str) -> Optional[str]:
 
     >>> opt_out("noarchive, noai", "rembg-beam"), opt_out("otherbot: noai", "rembg-beam")
     ('noai', None)
+    >>> opt_out("max-snippet:-1, noindex", "rembg-beam"), opt_out("other: a, me: noai", "me")
+    ('noindex', 'noai')
     """
-    whom, colon, directives = line.partition(":")
-    if not colon:
-        directives = line
-    elif whom.strip().casefold() != agent:
-        return None
-    every = [directive.strip().casefold() for directive in directives.split(",")]
-    return next((directive for directive in every if directive in OPT_OUTS), None)
+    whom = "*"
+    for directive in line.casefold().split(","):
+        name, colon, rest = directive.partition(":")
+        if colon and name.strip() not in _WITH_VALUES:
+            whom, directive = name.strip(), rest
+        if whom in ("*", agent) and directive.strip() in OPT_OUTS:
+            return directive.strip()
+    return None
 
 
 class _Moved(NamedTuple):
@@ -312,8 +329,9 @@ class _Refused(Exception):
 class _Answered(Exception):
     """A status other than 200; after `retry_after` seconds it may be another."""
 
-    def __init__(self, status: int, reason: Optional[str], retry_after: float) -> None:
+    def __init__(self, status: int, reason: Optional[str], retry_after: float, host: str) -> None:
         super().__init__(status)
+        self.host = host
         self.status_code = status
         self.reason = reason or http.client.responses.get(status, "")
         self.retry_after = retry_after
@@ -343,23 +361,59 @@ class _Hosts:
                     del self._users[host], self._free[host]
 
 
+class _MalformedAnswer(http.client.HTTPException):
+    """What no server that speaks HTTP sends."""
+
+
+class _Answer(http.client.HTTPResponse):
+    def _safe_read(self, amt: int) -> bytes:
+        # A chunk's length is read as any integer, and a file reads to its end for -1.
+        if amt < 0:
+            raise _MalformedAnswer("a chunk's length is negative")
+        return super()._safe_read(amt)  # type: ignore[misc]
+
+
+class _WithoutQueries(logging.Filter):
+    """urllib3 logs each request's path, at debug level, and a query may hold secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                re.sub(r"\?.*", "?***", value) if isinstance(value, str) else value
+                for value in record.args
+            )
+        return True
+
+
+_URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+_WITHOUT_QUERIES = _WithoutQueries()
+
+
 def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
     """urllib3's pools, of connections that `connect` makes and that tell of each request."""
 
-    class Connection(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
+    class Watched:
+        response_class: Any = _Answer
+
+        def _new_conn(self: Any) -> socket.socket:
             return connect(self._dns_host, self.port, self.timeout)
 
-        def request(self, *arguments: Any, **more: Any) -> None:
-            go_on(self.sock)
-            super().request(*arguments, **more)
+        def request(self: Any, *arguments: Any, **more: Any) -> None:
+            if self.sock is None:
+                # Here, since urllib3 overlooks a reset while it sends a request.
+                self.connect()
+            else:
+                go_on(self.sock)
+            super().request(*arguments, **more)  # type: ignore[misc]
+            # For what urllib3 says of malformed headers.
+            told = self._response_options
+            self._response_options = told._replace(request_url=told.request_url.partition("?")[0])
 
-    class SecureConnection(HTTPSConnection):
-        _new_conn = Connection._new_conn
+    class Connection(Watched, HTTPConnection):
+        pass
 
-        def request(self, *arguments: Any, **more: Any) -> None:
-            go_on(self.sock)
-            super().request(*arguments, **more)
+    class SecureConnection(Watched, HTTPSConnection):
+        pass
 
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = Connection
@@ -380,7 +434,7 @@ def _ssl_context() -> ssl.SSLContext:
 def _url(uri: str) -> urllib3.util.Url:
     try:
         url = urllib3.util.parse_url(uri)
-        if url.scheme in ("http", "https") and url.host:
+        if url.scheme in ("http", "https") and url.host and not _NO_URL.search(uri):
             return url
     except (HTTPError, ValueError):
         pass
@@ -392,11 +446,17 @@ def _url(uri: str) -> urllib3.util.Url:
 
 def _join(url: str, location: str) -> str:
     """Where a redirect leads; refused if that is no web address."""
-    target = urllib.parse.urljoin(url, location)
+    with contextlib.suppress(UnicodeError):
+        # http.client reads headers as Latin-1; browsers take these bytes for UTF-8.
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        target = urllib.parse.urljoin(url, location)
+    except ValueError:
+        raise ValueError(f"{uris.without_secrets(url)!r} is redirected to what is no URL") from None
     if not uris.is_web(target):
         raise ValueError(
-            f"{uris.without_secrets(url)!r} is redirected to {uris.without_secrets(target)!r}, "
-            "and only http:// and https:// are followed"
+            f"{uris.without_secrets(url)!r} is redirected to a URL of the scheme "
+            f"{urllib.parse.urlsplit(target).scheme!r}, and only http:// and https:// are followed"
         )
     return target
 
@@ -407,7 +467,8 @@ def _headers(options: WebOptions, url: str, first: str) -> Dict[str, str]:
     given, now = _url(first), _url(url)
     if given.auth and _origin(given) == _origin(now):
         auth = urllib.parse.unquote(given.auth)
-        headers |= urllib3.make_headers(basic_auth=auth)
+        pair = auth if ":" in auth else f"{auth}:"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return headers
 
 
@@ -426,8 +487,8 @@ def _body(url: str, response: Any, max_bytes: Optional[int]) -> bytes:
 
 def _drain(response: Any) -> None:
     """Reads what is not wanted, if that is little, so that its connection can be used again."""
-    length = response.headers.get("content-length", "")
-    if re.fullmatch(r"\d{1,18}", length) and int(length) <= _DRAINED_BYTES:
+    length = response.length_remaining
+    if length is not None and length <= _DRAINED_BYTES:
         response.drain_conn()
     else:
         response.close()
@@ -436,7 +497,7 @@ def _drain(response: Any) -> None:
 def _retry_after(response: Any) -> float:
     try:
         seconds = urllib3.Retry(retry_after_max=RETRY_AFTER_SECONDS).get_retry_after(response)
-    except InvalidHeader:
+    except (HTTPError, ValueError, OverflowError):
         return 0.0
     return float(seconds or 0)
 
@@ -446,12 +507,26 @@ def _of_status(answer: _Answered, uri: str) -> OSError:
     status = answer.status_code
     shown = uris.without_secrets(uri)
     said = f"HTTP {status} {refusals.in_short(answer.reason)}".rstrip()
+    if answer.host != _url(uri).host:
+        said = f"{said} from {answer.host}, where it is redirected to"
     if status in (404, 410):
         return FileNotFoundError(errno.ENOENT, f"it is not there ({said})", shown)
     if status in (401, 402, 403, 407, 451):
         rule = f"its server refuses it ({said}); credentials may stand in its URL"
         return PermissionError(errno.EACCES, rule, shown)
     return OSError(errno.EIO, f"its server does not give it ({said})", shown)
+
+
+_BROKEN = (ConnectionError, http.client.HTTPException, ProtocolError, SSLError, ssl.SSLError)
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+
+# Their subclasses come of connections that broke.
+_NOT_HTTP = (
+    http.client.HTTPException,
+    http.client.LineTooLong,
+    http.client.UnknownProtocol,
+    _MalformedAnswer,
+)
 
 
 def _raise_as_python(error: Exception, url: str) -> NoReturn:
@@ -466,7 +541,7 @@ def _raise_as_python(error: Exception, url: str) -> NoReturn:
             shown,
         ) from None
     if isinstance(error, socket.gaierror):
-        if error.errno == socket.EAI_AGAIN:
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
             raise ConnectionError(
                 errno.EAGAIN, "its host's name isn't resolved now", shown
             ) from None
@@ -483,14 +558,22 @@ def _raise_as_python(error: Exception, url: str) -> NoReturn:
     if isinstance(error, DecodeError):
         rule = "its Content-Encoding can't be undone"
         raise OSError(errno.EINVAL, rule, shown) from None
-    if isinstance(error, LocationValueError):
+    if isinstance(error, (LocationValueError, UnicodeError)):
         raise ValueError(f"{shown!r} is no URL that can be fetched") from None
-    if isinstance(error, (ConnectionError, http.client.HTTPException, ProtocolError, SSLError)):
+    if type(error) in _NOT_HTTP:
+        rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
+        raise OSError(errno.EPROTO, rule, shown) from None
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        rule = f"its host can't be reached: {error.strerror}"
+        raise ConnectionError(errno.ECONNREFUSED, rule, shown) from None
+    if isinstance(error, _BROKEN):
         rule = f"its connection broke: {refusals.in_short(str(error)) or type(error).__name__}"
         raise ConnectionError(errno.ECONNRESET, rule, shown) from None
     if isinstance(error, HTTPError):
         rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
         raise OSError(errno.EPROTO, rule, shown) from None
+    if isinstance(error, OSError) and error.filename is None:
+        raise OSError(error.errno, refusals.in_short(str(error)), shown) from None
     raise error
 
 
