@@ -10,14 +10,14 @@
 
 import functools
 import json
-from typing import Any, Tuple
+from typing import Any, Optional, Tuple
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
 from ..transforms import RemoveOptions, Source, WriteManifest, uris
 from ..transforms.distinct import DistinctSources
-from ..transforms.earlier import FailedSources
+from ..transforms.earlier import FailedSources, manifests
 from ..transforms.existing import SkipExisting
 from ..transforms.find import ReadLists, find_pictures
 from ..transforms.models import catalogue
@@ -42,6 +42,8 @@ def check(settings: Settings) -> None:
         raise UsageError("no input: name pictures by --input or --input_list")
     if not settings.output:
         raise UsageError("no output: name a folder for the cutouts by --output")
+    if settings.retry_failed:
+        _check_manifests(settings.output)
     if not settings.model:
         raise UsageError(f"no model: choose one by --model\n{_choices()}")
     try:
@@ -56,8 +58,16 @@ def check(settings: Settings) -> None:
         raise UsageError(str(error)) from error
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, run: str) -> beam.PCollection:
-    """Applies the transforms; the outcomes of all pictures."""
+def build(
+    pipeline: beam.Pipeline, settings: Settings, run: str, since: Optional[float] = None
+) -> beam.PCollection:
+    """Applies the transforms; the outcomes of all pictures.
+
+    Args:
+      pipeline, settings: what is built, and of what.
+      run: the run's id.
+      since: outputs written before are not done; what `record.remember` returned.
+    """
     output, remove = str(settings.output), settings.remove_background()
     sources, bad_lines = _sources(pipeline, settings)
     distinct, clashing = sources | "One source per output" >> DistinctSources(
@@ -65,7 +75,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, run: str) -> beam.PCollec
     )
     to_do, done, existing = distinct, [], []
     if settings.on_existing != "overwrite":
-        to_do, *others = distinct | "Leave what is done" >> _skip_existing(settings)
+        to_do, *others = distinct | "Leave what is done" >> _skip_existing(settings, since)
         done, existing = [others[0]], [others[1]]
     removed = to_do | "Remove backgrounds" >> remove
     refused = (
@@ -100,7 +110,7 @@ def _sources(pipeline: beam.Pipeline, settings: Settings) -> Any:
     return (found, listed) | "All sources" >> beam.Flatten(), [bad_lines]
 
 
-def _skip_existing(settings: Settings) -> SkipExisting:
+def _skip_existing(settings: Settings, since: Optional[float]) -> SkipExisting:
     remove = settings.remove_background()
     masks = catalogue.find(str(settings.model)).masks
     every = part_suffixes(remove.options, masks)
@@ -112,6 +122,7 @@ def _skip_existing(settings: Settings) -> SkipExisting:
         parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
         on_existing=settings.on_existing,
         run=remove.columns(),
+        since=since,
     )
 
 
@@ -119,7 +130,7 @@ def _parts_of(options: RemoveOptions, masks: Tuple[str, ...], source: Source) ->
     """The parts that a source's output has; of one whose extras make no sense, any."""
     try:
         return part_suffixes(options.with_extras(json.loads(source.extras)), masks)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         return ("",)
 
 
@@ -133,6 +144,18 @@ def _choices() -> str:
 def _is_same(pattern: str, output: str) -> bool:
     """Whether an input is the output folder, which is never an input."""
     return sources.is_under(pattern, output) and sources.is_under(output, pattern)
+
+
+def _check_manifests(output: str) -> None:
+    try:
+        found = next(manifests(output), None)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    if found is None:
+        raise UsageError(
+            f"--retry_failed: {uris.without_secrets(output)!r} has no manifest of an earlier run; "
+            "name the output folder of one, or pictures by --input"
+        )
 
 
 def _check_list(uri: str) -> None:

@@ -1,15 +1,17 @@
 """What an output folder remembers of the run that made it: `OUTPUT/_manifest/_settings.json`.
 
-In: settings. Out: nothing; `remember` writes them for the next run, or compares them with those of
-an earlier one. What counts is what the outputs' pixels follow from: the model and its files, the
-options of `rembg.remove`, the format. Raises `UsageError`, naming what differs, for a folder that
-was made by others; `--on_existing overwrite` replaces them.
+In: settings. Out: since when files in the folder were made by them; `remember` writes them for
+the next run, or compares them with those of an earlier one. What counts is what the outputs' pixels
+follow from: the model and its files, the options of `rembg.remove`, the format. Raises
+`UsageError`, naming what differs, for a folder that was made by others; `--on_existing overwrite`
+replaces them, and so does any run while the folder holds no output.
 """
 
 import json
-from typing import Any, Dict, Optional
+from contextlib import suppress
+from typing import Any, Dict, List, Optional
 
-from ..transforms import SessionConfig
+from ..transforms import SessionConfig, uris
 from ..transforms.models import catalogue
 from ..transforms.models import files as model_files
 from ..transforms.remove_background import changed
@@ -19,16 +21,41 @@ from .settings import Settings
 
 FILE = f"{naming.MANIFEST}/_settings.json"
 
+# Whether others made what was there before: outputs older than the record are theirs.
+REPLACED = "replaced"
 
-def remember(given: Settings) -> None:
-    """Writes what the folder is made with, unless it was made with it already."""
-    now = of(given)
-    before = _read(str(given.output))
-    if before is not None and given.on_existing != "overwrite":
-        _compare(before, now, str(given.output))
-    if before != now:
-        data = json.dumps(now, indent=2, ensure_ascii=False).encode()
-        files.write(str(given.output), FILE, data, "application/json")
+_CHECKSUM = "model_checksum"
+
+
+def remember(given: Settings) -> Optional[float]:
+    """Writes what the folder is made with, unless it was made with it already.
+
+    Returns:
+      Since when outputs are made with it, in seconds since 1970 by the store's clock; None if all
+      are.
+    """
+    output, now = str(given.output), of(given)
+    overwrites = given.on_existing == "overwrite"
+    before = _read(output, overwrites)
+    if before is None and not overwrites:
+        try:
+            _write(output, now, overwrite=False)
+            return None
+        except FileExistsError:  # another run was faster
+            before = _read(output, False)
+    if before is None or _differences(before, now):
+        if _holds_outputs(output):
+            if not overwrites:
+                raise UsageError(_made_otherwise(before or {}, now, output))
+            now[REPLACED] = True
+        _write(output, now)
+        return None
+    replaced = before.get(REPLACED, False)
+    if replaced:
+        return _written_at(output)
+    if before.get(_CHECKSUM) is None and now[_CHECKSUM] is not None:
+        _write(output, now)
+    return None
 
 
 def of(given: Settings) -> Dict[str, Any]:
@@ -50,21 +77,53 @@ def _checksum(session: SessionConfig) -> Optional[str]:
     )
 
 
-def _read(output: str) -> Any:
+def _read(output: str, replaceable: bool) -> Any:
+    """The record; None if there is none, or none that can be read and it may be replaced."""
+    uri = naming.join(output, FILE)
     try:
-        return json.loads(files.read(naming.join(output, FILE)).data)
+        data = files.read(uri).data
     except FileNotFoundError:
         return None
+    with suppress(ValueError):
+        found = json.loads(data)
+        if isinstance(found, dict):
+            return found
+    if replaceable:
+        return None
+    raise UsageError(
+        f"{uris.without_secrets(uri)!r} should say what the folder was made with, and is no JSON "
+        "object: remove it if all was made with these settings, or give --on_existing overwrite"
+    )
 
 
-def _compare(before: Dict[str, Any], now: Dict[str, Any], output: str) -> None:
-    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-    if names:
-        differences = "; ".join(
-            f"{name} was {json.dumps(before.get(name))} and is {json.dumps(now.get(name))}"
-            for name in names
-        )
-        raise UsageError(
-            f"the folder {output!r} was made with other settings: {differences}. Give the run a "
-            "folder of its own, or --on_existing overwrite to write all of it again"
-        )
+def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
+    data = json.dumps(now, indent=2, ensure_ascii=False).encode()
+    files.write(output, FILE, data, "application/json", overwrite=overwrite)
+
+
+def _written_at(output: str) -> Optional[float]:
+    found = (file.modified for file in files.listing(output, start=FILE) if file.name == FILE)
+    return next(found, None)
+
+
+def _holds_outputs(output: str) -> bool:
+    return any(not naming.is_own(file.name) for file in files.listing(output))
+
+
+def _differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:
+    """The names of what differs; a checksum that isn't known yet does not."""
+    every = {*before, *now} - {REPLACED}
+    names = sorted(name for name in every if before.get(name) != now.get(name))
+    known = before.get(_CHECKSUM) is not None and now.get(_CHECKSUM) is not None
+    return [name for name in names if known or name != _CHECKSUM]
+
+
+def _made_otherwise(before: Dict[str, Any], now: Dict[str, Any], output: str) -> str:
+    differences = "; ".join(
+        f"{name} was {json.dumps(before.get(name))} and is {json.dumps(now.get(name))}"
+        for name in _differences(before, now)
+    )
+    return (
+        f"the folder {uris.without_secrets(output)!r} was made with other settings: {differences}. "
+        "Give the run a folder of its own, or --on_existing overwrite to write all of it again"
+    )

@@ -110,7 +110,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     output = str(parsed.settings.output)
     try:
         files.begin(output)
-        record.remember(parsed.settings)
+        since = record.remember(parsed.settings)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     memory.forget()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
-    running = _Running(runner, options, parsed.settings, run)
+    running = _Running(runner, options, parsed.settings, run, since)
     bar = Bar()
     try:
         while not running.wait(TICK_SECONDS):
@@ -139,7 +139,14 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
 class _Running:
     """A pipeline that runs in a thread of its own."""
 
-    def __init__(self, runner: str, options: PipelineOptions, given: Settings, run: str) -> None:
+    def __init__(
+        self,
+        runner: str,
+        options: PipelineOptions,
+        given: Settings,
+        run: str,
+        since: Optional[float],
+    ) -> None:
         self.runner = runner
         self.error: Optional[BaseException] = None
         self.result: Any = None
@@ -149,7 +156,7 @@ class _Running:
             self._pipeline = beam.Pipeline(runner=runner, options=options)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        graph.build(self._pipeline, given, run)
+        graph.build(self._pipeline, given, run, since)
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 

@@ -246,7 +246,9 @@ def test_another_file_system_is_written_under_a_temporary_name(
 
 def test_another_file_systems_listing(tmp_path: Path, elsewhere: str) -> None:
     (tmp_path / "a[1].png").write_bytes(b"abc")
-    assert list(files.listing(elsewhere, deep=False)) == [(f"{elsewhere}/a[1].png", "a[1].png", 3)]
+    (file,) = files.listing(elsewhere, deep=False)
+    assert file[:3] == (f"{elsewhere}/a[1].png", "a[1].png", 3)
+    assert file.modified == pytest.approx((tmp_path / "a[1].png").stat().st_mtime)
     assert files.size(f"{elsewhere}/a[1].png") == 3
     assert files.size(f"{elsewhere}/b.png") is None
 
@@ -372,11 +374,15 @@ def test_a_larger_file_is_not_read(tmp_path: Path, elsewhere: str) -> None:
 def test_a_listing(tmp_path: Path) -> None:
     for name in ("a.png", "x/b.png", "x/y/c.png"):
         files.write(str(tmp_path), name, b"abc", "image/png")
-    listed = list(files.listing(str(tmp_path)))
-    assert listed == [(str(tmp_path / name), name, 3) for name in ("a.png", "x/b.png", "x/y/c.png")]
-    assert list(files.listing(f"{tmp_path}/x", deep=False)) == [
-        (str(tmp_path / "x/b.png"), "b.png", 3)
+    # Neither is a file: a link in a circle, and one to nothing.
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "nothing.png").symlink_to("nowhere.png")
+    paths = [tmp_path / name for name in ("a.png", "x/b.png", "x/y/c.png")]
+    assert list(files.listing(str(tmp_path))) == [
+        (str(path), path.relative_to(tmp_path).as_posix(), 3, path.stat().st_mtime)
+        for path in paths
     ]
+    assert [file.name for file in files.listing(f"{tmp_path}/x", deep=False)] == ["b.png"]
     assert [file.name for file in files.listing(str(tmp_path), start="x/", limit=1)] == ["x/b.png"]
     assert list(files.listing(f"{tmp_path}/none")) == []
     assert files.size(f"{tmp_path}/a.png") == 3 and files.size(str(tmp_path)) is None

@@ -14,6 +14,7 @@ import kinds
 import pyarrow.dataset
 import pytest
 
+from rembg_beam.pipelines import record
 from rembg_beam.pipelines import run as command
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.storage import naming
@@ -115,6 +116,151 @@ def test_retry_failed_runs_what_failed_last(go: Any, tmp_path: Path, photos: Pat
     assert go("--retry_failed", inputs=[])[1].startswith("1 written, 0 skipped, 0 failed")
     status, out, _ = go("--retry_failed", inputs=[])
     assert status == 0 and "nothing to retry" in out
+
+
+def test_old_outputs_of_other_settings_are_not_done(go: Any, tmp_path: Path, photos: Path) -> None:
+    """As after a kill: the run that replaced the settings reached one picture of seven."""
+    go()
+    names = ("a.jpg.png", "sub/b.JPEG.png")
+    with_background = {name: (tmp_path / "out" / name).read_bytes() for name in names}
+    one = ["--input", str(photos / "a.jpg"), "--relative_to", str(photos)]
+    assert go("--only_mask", "--on_existing=overwrite", inputs=one)[1].startswith("1 written")
+    status, out, _ = go("--only_mask")
+    assert status == 0 and out.startswith("6 written, 1 skipped, 3 failed")
+    assert go("--only_mask")[1].startswith("0 written, 7 skipped, 3 failed")
+    assert all((tmp_path / "out" / name).read_bytes() != with_background[name] for name in names)
+
+
+def test_retry_failed_does_what_an_overwriting_run_failed_at(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    go()
+    whole = (photos / "a.jpg").read_bytes()
+    (photos / "a.jpg").write_bytes(b"harmed")
+    assert go("--on_existing", "overwrite")[1].startswith("6 written, 0 skipped, 4 failed")
+    (photos / "a.jpg").write_bytes(whole)
+    status, out, _ = go("--retry_failed", inputs=[])
+    assert status == 0 and out.startswith("1 written, 0 skipped, 3 failed")
+    assert go()[1].startswith("0 written, 7 skipped, 3 failed")
+
+
+def test_an_output_of_another_picture_is_no_picture_done(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    go()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes((photos / "sub/b.JPEG").read_bytes())
+    before = (tmp_path / "out/a.jpg.png").read_bytes()
+    status, out, _ = go(inputs=["--input", str(other)])
+    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+    (row,) = latest(tmp_path / "out")
+    assert (row["error"], row["outputs"]) == ("OutputExists", [])
+    for told in (str(photos / "a.jpg"), "a.jpg.png", "relative_to", "overwrite by on_existing"):
+        assert told in row["message"]
+    assert (tmp_path / "out/a.jpg.png").read_bytes() == before
+    # The first is still done, however its path is written.
+    path = os.path.relpath(photos / "a.jpg")
+    line = {"uri": path, "name": "a.jpg"}
+    (tmp_path / "list").write_text(json.dumps(line))
+    inputs = ["--input_list", str(tmp_path / "list")]
+    assert go(inputs=inputs)[1].startswith("0 written, 1 skipped")
+    (tmp_path / "list").write_text(json.dumps({**line, "extras": {"only_mask": True}}))
+    assert go(inputs=inputs)[1].startswith("0 written, 0 skipped, 1 failed")
+    assert "made with the extras {}" in latest(tmp_path / "out")[0]["message"]
+    # A failure of another picture doesn't make its output one's own.
+    assert go("--on_existing=overwrite", inputs=["--input", str(other)])[1].startswith("1 written")
+    assert go(inputs=["--input", str(other)])[1].startswith("0 written, 1 skipped")
+
+
+def test_an_output_folder_that_is_a_link_to_nothing(go: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    status, out, err = go()
+    assert (status, out) == (2, "") and str(tmp_path / "out") in err
+
+
+def test_what_no_run_wrote_disturbs_none(go: Any, tmp_path: Path) -> None:
+    go()
+    (tmp_path / "out" / "loop.png").symlink_to("loop.png")
+    with open(os.fsencode(tmp_path / "out") + b"/\xff.jpg.png", "wb") as file:
+        file.write(b"?")
+    (tmp_path / "out/a.jpg.png").write_bytes(b"")
+    assert go()[1].startswith("1 written, 6 skipped, 3 failed")
+
+
+def test_a_run_that_wrote_nothing_binds_no_folder(go: Any, tmp_path: Path, photos: Path) -> None:
+    assert "1 failed" in go("--only_mask", inputs=["--input", str(photos / "text.jpg")])[1]
+    assert go()[0] == 0
+    assert go("--only_mask")[0] == 2
+
+
+def test_a_checksum_that_was_not_known_is_filled_in(
+    go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: Path
+) -> None:
+    file = tmp_path / "out/_manifest/_settings.json"
+    monkeypatch.setattr(record, "_checksum", lambda session: None)
+    go()
+    assert json.loads(file.read_text())["model_checksum"] is None
+    monkeypatch.undo()
+    assert go()[0] == 0
+    assert json.loads(file.read_text())["model_checksum"] is not None
+    monkeypatch.setattr(record, "_checksum", lambda session: None)
+    assert go()[0] == 0
+    assert json.loads(file.read_text())["model_checksum"] is not None
+
+
+def test_of_two_runs_that_start_at_once_one_makes_the_record(
+    go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go()
+    answers = [None]
+    read = record._read
+
+    def late(*arguments: Any) -> Any:
+        return answers.pop() if answers else read(*arguments)
+
+    monkeypatch.setattr(record, "_read", late)
+    status, _, err = go("--only_mask")
+    assert status == 2 and "only_mask was null and is true" in err
+
+
+def test_facts_of_other_bytes_are_not_told(go: Any, tmp_path: Path) -> None:
+    go()
+    with (tmp_path / "out/a.jpg.png").open("ab") as file:
+        file.write(b"more")
+    go()
+    told = {row["name"]: row["width"] for row in latest(tmp_path / "out")}
+    assert told["a.jpg"] is None and told["sub/b.JPEG"] is not None
+
+
+def test_manifests_and_records_that_are_none(
+    go: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    go()
+    folder = tmp_path / "out/_manifest"
+    (broken,) = folder.rglob("*.parquet")
+    broken.write_bytes(b"PAR1")
+    status, out, _ = go()
+    assert status == 0 and out.startswith("0 written, 7 skipped, 3 failed")
+    assert broken.name in caplog.text and "passed over" in caplog.text
+    status, _, err = go("--retry_failed", inputs=[])
+    assert status == 1 and broken.name in err and "in place of --retry_failed" in err
+    (folder / "_settings.json").write_text("{")
+    status, _, err = go()
+    assert status == 2 and "_settings.json" in err and "no JSON object" in err
+    assert go("--on_existing", "overwrite")[0] == 0
+    assert go()[1].startswith("0 written, 7 skipped")
+
+
+def test_retry_failed_leaves_what_would_fail_again(go: Any, tmp_path: Path, photos: Path) -> None:
+    status, _, err = go("--retry_failed", inputs=[])
+    assert status == 2 and "no manifest of an earlier run" in err
+    assert not (tmp_path / "out").exists()
+    pictures = [str(photos / "a.jpg"), str(photos / "sub/b.JPEG")]
+    lines = [json.dumps({"uri": uri, "name": "same"}) for uri in pictures]
+    (tmp_path / "list").write_text("\n".join(lines))
+    assert "2 failed" in go(inputs=["--input_list", str(tmp_path / "list")])[1]
+    assert "nothing to retry" in go("--retry_failed", inputs=[])[1]
 
 
 def test_a_picture_named_often_is_one_row_that_says_how_often(

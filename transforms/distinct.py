@@ -21,10 +21,6 @@ STEP = "find"
 FAILURES = "failures"
 
 
-class NameClash(ValueError):
-    """Several pictures would be written to the same file."""
-
-
 @beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Tuple[str, Source])
 class KeyByName(beam.DoFn):
@@ -93,11 +89,11 @@ def _name(source: Source, relative_to: Optional[str]) -> str:
     return source.name or naming.relative_name(source.uri, relative_to)
 
 
-def _clash(name: str, mine: Source, distinct: Any) -> NameClash:
+def _clash(name: str, mine: Source, distinct: Any) -> naming.NameClash:
     others = [source.uri for source in distinct.values() if source.uri != mine.uri]
     if not others:
-        return NameClash(f"it is listed with different extras, and all would write {name!r}")
-    return NameClash(
+        return naming.NameClash(f"it is listed with different extras, and all would write {name!r}")
+    return naming.NameClash(
         f"{uris.without_secrets(sorted(others)[0])!r} would be written to {name!r} too, so neither "
         "is; give one a name of its own in an --input_list, or a --relative_to above both"
     )

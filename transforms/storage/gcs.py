@@ -97,13 +97,15 @@ def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterat
         delimiter=None if deep else "/",
         page_size=PAGE,
         max_results=limit,
-        fields="items(name,size),nextPageToken",
+        fields="items(name,size,timeCreated),nextPageToken",
         timeout=TIMEOUT_SECONDS,
         retry=RETRY,
     )
     try:
         for blob in pages:
-            yield Listed(f"gs://{bucket}/{blob.name}", blob.name[len(prefix) :], blob.size)
+            uri, name = f"gs://{bucket}/{blob.name}", blob.name[len(prefix) :]
+            # Each overwriting creates anew; `updated` would tell of changed metadata too.
+            yield Listed(uri, name, blob.size, blob.time_created.timestamp())
     except _REFUSALS as error:
         raise _explained(error, folder) from None
 

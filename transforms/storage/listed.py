@@ -1,11 +1,13 @@
 """What a listing says of each file.
 
-uri   where it lies
-name  its path below the folder that was listed, `/` between folders
-size  in bytes
+uri       where it lies
+name      its path below the folder that was listed, `/` between folders
+size      in bytes
+modified  when its bytes were written, in seconds since 1970 by its store's clock; None if the
+          store doesn't say
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 
 class Listed(NamedTuple):
@@ -14,3 +16,4 @@ class Listed(NamedTuple):
     uri: str
     name: str
     size: int
+    modified: Optional[float] = None

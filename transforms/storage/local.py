@@ -33,6 +33,9 @@ from .retrying import Tried, tried
 # What a file system says that knows no hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
+# Folders tried until one outlives the sweeps of others.
+_PRIVATE_TRIES = 10
+
 
 @dataclass
 class _Private:
@@ -135,6 +138,10 @@ def _write(folder: str, name: str, data: bytes, overwrite: bool) -> None:
     try:
         with open(temporary, "wb") as file:
             file.write(data)
+            if name.startswith(f"{naming.MANIFEST}/"):
+                # Pictures can be made again; what is said of them can't.
+                file.flush()
+                os.fsync(file.fileno())
         _make_room(path)
         if overwrite:
             os.replace(temporary, path)
@@ -184,10 +191,13 @@ def _walk(root: str, deep: bool) -> Iterator[Listed]:
         if not deep:
             folders.clear()
         for path in (os.path.join(folder, name) for name in sorted(names)):
-            found = size(path)
-            if found is not None:
+            try:
+                found = os.stat(path)
+            except OSError:  # a link to nothing or in a circle, or a file just removed
+                continue
+            if stat.S_ISREG(found.st_mode):
                 name = os.path.relpath(path, root).replace(os.sep, "/")
-                yield Listed(uris.local_uri(path), name, found)
+                yield Listed(uris.local_uri(path), name, found.st_size, found.st_mtime)
 
 
 def _raise_unless_absent(error: OSError) -> None:
@@ -211,7 +221,7 @@ def _private_folder(folder: str, users: int = 0) -> str:
 
 
 def _make_private(room: str) -> _Private:
-    while True:
+    for left in reversed(range(_PRIVATE_TRIES)):
         path = os.path.join(room, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
         lock = filelock.FileLock(path + ".lock", thread_local=False)
         try:
@@ -222,10 +232,11 @@ def _make_private(room: str) -> _Private:
                 return _Private(path, lock)
             os.rmdir(path)
         except (filelock.Timeout, FileNotFoundError, FileExistsError):
-            # A sweep came between; another name, then. Unless a file stands in the way.
-            if os.path.lexists(room) and not os.path.isdir(room):
+            # A sweep came between; another name, then. Unless something stands in the way.
+            if not left or (os.path.lexists(room) and not os.path.isdir(room)):
                 raise
         lock.release()
+    raise OSError(errno.EAGAIN, "other processes sweep it all the time", room)
 
 
 def _remove(private: _Private) -> None:

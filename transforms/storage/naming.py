@@ -155,6 +155,19 @@ def _shortened(part: str) -> str:
     return f"{head}%~{digest}"
 
 
+class NameClash(ValueError):
+    """Several pictures would be written to the same file."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a file below an output folder is the project's own, no output.
+
+    >>> is_own("_manifest/_settings.json"), is_own("a.jpg.png")
+    (True, False)
+    """
+    return name.startswith((f"{MANIFEST}/", f"{TEMPORARY}/"))
+
+
 def join(folder: str, name: str) -> str:
     """The URI of `name` under `folder`.
 

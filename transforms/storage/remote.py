@@ -56,7 +56,9 @@ def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterat
     pattern = literal + ("**" if deep else "*")
     found = _tried(folder, FileSystems.match, [pattern], [limit]).value
     for metadata in found[0].metadata_list:
-        yield Listed(metadata.path, metadata.path[len(folder) :], metadata.size_in_bytes)
+        name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
+        # A file system that doesn't know gives Beam's default, 0.
+        yield Listed(metadata.path, name, metadata.size_in_bytes, modified or None)
 
 
 def _read(uri: str, max_bytes: Optional[int]) -> bytes:
