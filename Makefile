@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 
 OPENVINO := .venv-openvino
 GPU := .venv-gpu
+TRAINING := .venv-training
+
+# Where NAME.jpg and what U²-Net made of it, NAME.rembg.png, lie for eval-tiny; may be absent.
+PHOTOS ?= photos
 
 # What bench can measure here beside the CPU: OpenVINO in bf16, and CUDA.
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test soak test-openvino bench clean
+.PHONY: help demo test soak test-openvino bench eval-tiny train-tiny test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
@@ -19,6 +23,9 @@ help:
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
+	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
+	@echo "make train-tiny     train it anew, in .venv-training/; takes about three hours on 2 cores"
+	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
 
 demo: $(VENV)/run
@@ -66,5 +73,21 @@ $(GPU)/dev: pyproject.toml setup.py
 	$(GPU)/bin/python -m pip install --quiet --editable '.[gpu,dev]' 'onnxruntime-gpu[cuda,cudnn]'
 	touch $@
 
+eval-tiny: $(VENV)/dev
+	$(BIN)/python -m training.evaluate --photos $(PHOTOS)
+
+train-tiny: $(TRAINING)/dev
+	$(TRAINING)/bin/python -m training.train --output trained
+	$(TRAINING)/bin/python -m training.export trained/checkpoint.pt trained/tiny.onnx
+	$(TRAINING)/bin/python -m training.evaluate --model trained/tiny.onnx --photos $(PHOTOS)
+
+test-training: $(TRAINING)/dev
+	$(TRAINING)/bin/pytest tests/test_training.py
+
+$(TRAINING)/dev: pyproject.toml setup.py
+	$(PYTHON) -m venv $(TRAINING)
+	$(TRAINING)/bin/python -m pip install --quiet --editable '.[cpu,dev,training]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OPENVINO) $(GPU) cutouts build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OPENVINO) $(GPU) $(TRAINING) cutouts trained build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

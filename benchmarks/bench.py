@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import batch
+import bundled
 import cpu
 import many
 import memory
@@ -46,6 +47,7 @@ PARTS = {
     "cpu": Part("CPU beside the model", cpu.measure),
     "memory": Part("Memory", memory.measure),
     "batch": Part("Batches", batch.measure),
+    "tiny": Part("The bundled model", bundled.measure),
     "many": Part("Many pictures", many.measure),
     "web": Part("Pictures of the web", web.measure),
     "openvino": Part("OpenVINO with bf16", on_openvino.measure),

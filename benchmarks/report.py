@@ -106,6 +106,7 @@ BARS = (
     Bar("cpu 2.7", "CPU per picture above the floor's, 2.7 MP", 95, 60, 1, " ms"),
     Bar("memory", "peak memory, 500 pictures of 12 MP against 50", 1.15, 1.0, 3),
     Bar("batch", "mean batch with 16 callers and a batchable graph", 8, 14, 1, at_least=True),
+    Bar("tiny", "CPU of `tiny` against U²-Netp's, one picture", 0.1, 0.05, 3),
     Bar("many", "time per picture at 10,000 against 500 small pictures", 1.1, 1.0, 3),
     Bar("web", "5,000 URLs of one server, against `requests`", 1.0, 1.2, 2, at_least=True),
 )

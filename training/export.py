@@ -1,0 +1,89 @@
+"""Checkpoint -> ONNX with U²-Net's signature: `python -m training.export CHECKPOINT.pt OUT.onnx`.
+
+In: `input.1` float32 [N, 3, 320, 320], normalised as rembg's U²-Net session does it. Out: `d0`
+float32 [N, 1, 320, 320] in 0..1. The net works at `train.FINE` pixels inside. `RuntimeError` when
+onnxruntime's answer differs from torch's by more than `TOLERANCE`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.measures import SIDE
+from training.network import Net
+from training.train import FINE
+
+TOLERANCE = 1e-4
+
+
+class _AtU2NetSize(nn.Module):
+    """The net between two bilinear changes of size."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        small = F.interpolate(x, size=(FINE, FINE), mode="bilinear", align_corners=False)
+        logits = self.net(small)[0]
+        return torch.sigmoid(
+            F.interpolate(logits, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+        )
+
+
+def export(net: Net, path: Path) -> None:
+    """Writes the model and compares it with the net on a batch of three."""
+    model = _AtU2NetSize(net).eval()
+    x = torch.randn(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    torch.onnx.export(
+        model,
+        (x,),
+        str(path),
+        input_names=["input.1"],
+        output_names=["d0"],
+        opset_version=17,
+        dynamic_axes={"input.1": {0: "N"}, "d0": {0: "N"}},
+        dynamo=False,
+    )
+    _state_shape(path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"input.1": x.numpy()})
+    with torch.no_grad():
+        apart = float(np.abs(found - model(x).numpy()).max())
+    if apart > TOLERANCE:
+        raise RuntimeError(
+            f"onnxruntime and torch differ by {apart:.1e}, more than {TOLERANCE:.0e}"
+        )
+
+
+def _state_shape(path: Path) -> None:
+    """Writes down the output's channels and sides, which the exporter leaves open."""
+    model = onnx.load(str(path))
+    for dimension, size in zip(
+        model.graph.output[0].type.tensor_type.shape.dim[1:], (1, SIDE, SIDE)
+    ):
+        dimension.dim_value = size
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m training.export")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("model", type=Path)
+    given = parser.parse_args(arguments)
+    net = Net()
+    net.load_state_dict(torch.load(given.checkpoint, weights_only=True))
+    export(net, given.model)
+
+
+if __name__ == "__main__":
+    main()
