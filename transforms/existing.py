@@ -166,7 +166,7 @@ class _Choose(beam.DoFn):
                 yield source
             else:
                 uris_found = [file.uri for file in found]
-                facts = _facts(made, found)
+                facts = _facts(told, found)
                 row = skipped(source, uris_found, facts, self.run, _IS_THERE)
                 yield TaggedOutput(DONE, count_outcome(row))
 
@@ -175,11 +175,12 @@ def _run(told: Told) -> str:
     return told.run
 
 
-def _facts(made: Optional[Told], found: Sequence[There]) -> Facts:
-    """What is known of these outputs; nothing, if they are not those that were told of."""
-    if made is None or made.facts is None:
-        return Facts()
-    return made.facts if made.facts.bytes_out == sum(file.size for file in found) else Facts()
+def _facts(told: Sequence[Told], found: Sequence[There]) -> Facts:
+    """What was told last of outputs of as many bytes; nothing, if those there are others."""
+    size = sum(file.size for file in found)
+    known = (each for each in told if each.facts and each.facts.bytes_out == size)
+    last = max(known, key=_run, default=None)
+    return last.facts if last and last.facts else Facts()
 
 
 def _other(source: Source, made: Told) -> Optional[str]:
