@@ -4,16 +4,19 @@ In: settings. Out: since when files in the folder were made by them; `remember` 
 the next run, or compares them with those of an earlier one. What counts is what the outputs' pixels
 follow from: the model and its files, the options of `rembg.remove`, the format. Raises
 `UsageError`, naming what differs, for a folder that was made by others; `--on_existing overwrite`
-replaces them, and so does any run while the folder holds no output.
+replaces them, and so does any run over a folder in which an earlier one ended without any output.
 """
 
 import json
+import math
 from contextlib import suppress
 from typing import Any, Dict, List, Optional
 
 from ..transforms import SessionConfig, uris
+from ..transforms.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import files as model_files
+from ..transforms.pictures.encode import SUFFIXES
 from ..transforms.remove_background import changed
 from ..transforms.storage import files, naming
 from .beam_options import UsageError
@@ -31,8 +34,8 @@ def remember(given: Settings) -> Optional[float]:
     """Writes what the folder is made with, unless it was made with it already.
 
     Returns:
-      Since when outputs are made with it, in seconds since 1970 by the store's clock; None if all
-      are.
+      Since when outputs are made with it, in seconds since 1970 by the store's clock, infinity if
+      the store doesn't say; None if all are.
     """
     output, now = str(given.output), of(given)
     overwrites = given.on_existing == "overwrite"
@@ -44,9 +47,11 @@ def remember(given: Settings) -> Optional[float]:
         except FileExistsError:  # another run was faster
             before = _read(output, False)
     if before is None or _differences(before, now):
-        if _holds_outputs(output):
-            if not overwrites:
-                raise UsageError(_made_otherwise(before or {}, now, output))
+        holds = _holds_outputs(output)
+        # Without a manifest another run may be at work that has written no output yet.
+        if not overwrites and (holds or next(manifests(output), None) is None):
+            raise UsageError(_made_otherwise(before or {}, now, output))
+        if holds:
             now[REPLACED] = True
         _write(output, now)
         return None
@@ -56,6 +61,18 @@ def remember(given: Settings) -> Optional[float]:
     if before.get(_CHECKSUM) is None and now[_CHECKSUM] is not None:
         _write(output, now)
     return None
+
+
+def settle(given: Settings) -> None:
+    """After a run: forgets that others made what was there, once nothing of theirs is left."""
+    output, suffix = str(given.output), given.encoding().suffix
+    before = _read(output, replaceable=True)
+    if not before or not before.get(REPLACED):
+        return
+    since = _written_at(output)
+    left = (file for file in files.listing(output) if not naming.is_own(file.name))
+    if all((file.modified or 0) >= since for file in left if file.name.endswith(suffix)):
+        _write(output, {name: before[name] for name in before if name != REPLACED})
 
 
 def of(given: Settings) -> Dict[str, Any]:
@@ -101,13 +118,17 @@ def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
     files.write(output, FILE, data, "application/json", overwrite=overwrite)
 
 
-def _written_at(output: str) -> Optional[float]:
+def _written_at(output: str) -> float:
     found = (file.modified for file in files.listing(output, start=FILE) if file.name == FILE)
-    return next(found, None)
+    return next(found, None) or math.inf
 
 
 def _holds_outputs(output: str) -> bool:
-    return any(not naming.is_own(file.name) for file in files.listing(output))
+    """Whether any picture lies there; not what a file browser or a store's console puts there."""
+    return any(
+        file.size and file.name.endswith(tuple(SUFFIXES.values())) and not naming.is_own(file.name)
+        for file in files.listing(output)
+    )
 
 
 def _differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:

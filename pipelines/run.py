@@ -181,6 +181,7 @@ def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int
         _print_counts(stdout)
         return FAILED_RUN
     output = str(given.output)
+    record.settle(given)
     done = summary.read(output, run)
     if not done.total and given.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)

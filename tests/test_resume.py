@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,13 @@ from typing import Any, Dict, List, Set, Tuple
 
 import kinds
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 
 from rembg_beam.pipelines import record
 from rembg_beam.pipelines import run as command
 from rembg_beam.transforms.models import catalogue
-from rembg_beam.transforms.storage import naming
+from rembg_beam.transforms.storage import files, naming
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -237,23 +239,152 @@ def test_facts_of_other_bytes_are_not_told(go: Any, tmp_path: Path) -> None:
     assert all(row["width"] for row in latest(tmp_path / "out") if row["outputs"])
 
 
-def test_manifests_and_records_that_are_none(
-    go: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_manifests_and_records_that_are_none(go: Any, tmp_path: Path) -> None:
     go()
     folder = tmp_path / "out/_manifest"
+    foreign = folder / "run=zz/part-0.parquet"
+    foreign.parent.mkdir()
+    pyarrow.parquet.write_table(pyarrow.table({"uri": ["a"]}), foreign)
+    status, _, err = go()
+    assert status == 1 and "run=zz" in err and "no column metadata, outputs, status" in err
+    foreign.unlink()
     (broken,) = folder.rglob("*.parquet")
     broken.write_bytes(b"PAR1")
-    status, out, _ = go()
-    assert status == 0 and out.startswith("0 written, 7 skipped, 3 failed")
-    assert broken.name in caplog.text and "passed over" in caplog.text
-    status, _, err = go("--retry_failed", inputs=[])
-    assert status == 1 and broken.name in err and "in place of --retry_failed" in err
+    for status, _, err in (go(), go("--retry_failed", inputs=[])):
+        assert status == 1 and broken.name in err and "remove it to go on without" in err
     (folder / "_settings.json").write_text("{")
     status, _, err = go()
     assert status == 2 and "_settings.json" in err and "no JSON object" in err
     assert go("--on_existing", "overwrite")[0] == 0
+    broken.unlink()
     assert go()[1].startswith("0 written, 7 skipped")
+
+
+def test_a_refusal_hides_no_failure(go: Any, tmp_path: Path, photos: Path) -> None:
+    go()
+    whole = (photos / "a.jpg").read_bytes()
+    (photos / "a.jpg").write_bytes(b"harmed")
+    go("--on_existing", "overwrite")
+    (photos / "a.jpg").write_bytes(whole)
+    # Rows of the same name, that touched nothing: OutputExists twice, NameClash once.
+    assert go("--on_existing", "fail")[1].startswith("0 written, 0 skipped, 10 failed")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes(whole)
+    assert go(inputs=["--input", str(other)])[1].startswith("0 written, 0 skipped, 1 failed")
+    both = [{"uri": str(path / "a.jpg"), "name": "a.jpg"} for path in (photos, other)]
+    (tmp_path / "list").write_text("\n".join(map(json.dumps, both)))
+    go(inputs=["--input_list", str(tmp_path / "list")])
+    assert go("--retry_failed", inputs=[])[1].startswith("1 written, ")
+    assert go()[1].startswith("0 written, 7 skipped, 3 failed")
+
+
+def test_what_an_overwriting_run_over_another_folder_failed_at(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    go()
+    moved = tmp_path / "moved"
+    photos.rename(moved)
+    whole = (moved / "a.jpg").read_bytes()
+    (moved / "a.jpg").write_bytes(b"harmed")
+    inputs = ["--input", str(moved)]
+    assert go("--on_existing", "overwrite", inputs=inputs)[1].startswith("6 written")
+    (moved / "a.jpg").write_bytes(whole)
+    assert go(inputs=inputs)[1].startswith("1 written, 6 skipped, 3 failed")
+
+
+def test_rows_older_than_an_output_say_nothing_of_it(go: Any, tmp_path: Path, photos: Path) -> None:
+    """As after a kill: outputs of a run that left no rows."""
+    whole = (photos / "a.jpg").read_bytes()
+    (photos / "a.jpg").write_bytes(b"harmed")
+    assert go()[1].startswith("6 written, 0 skipped, 4 failed")
+    (photos / "a.jpg").write_bytes(whole)
+    moved = tmp_path / "moved"
+    photos.rename(moved)
+    inputs = ["--input", str(moved)]
+    before = set((tmp_path / "out/_manifest").glob("run=*"))
+    assert go("--on_existing", "overwrite", inputs=inputs)[1].startswith("7 written")
+    for path in set((tmp_path / "out/_manifest").glob("run=*")) - before:
+        shutil.rmtree(path)
+    assert go(inputs=inputs)[1].startswith("0 written, 7 skipped, 3 failed")
+
+
+def test_a_row_of_what_was_skipped_is_no_evidence(go: Any, tmp_path: Path, photos: Path) -> None:
+    go(inputs=["--input", str(photos / "a.jpg")])
+    for path in (tmp_path / "out/_manifest").glob("run=*"):
+        shutil.rmtree(path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes(b"?")
+    assert go(inputs=["--input", str(other)])[1].startswith("0 written, 1 skipped")
+    assert go(inputs=["--input", str(photos / "a.jpg")])[1].startswith("0 written, 1 skipped")
+
+
+def test_a_picture_is_the_same_through_a_link(go: Any, tmp_path: Path, photos: Path) -> None:
+    go()
+    (tmp_path / "link").symlink_to(photos)
+    assert go(inputs=["--input", str(tmp_path / "link")])[1].startswith("0 written, 7 skipped")
+    line = {"uri": "file://nas/a.jpg", "name": "a.jpg"}
+    (tmp_path / "list").write_text(json.dumps(line))
+    status, out, _ = go(inputs=["--input_list", str(tmp_path / "list")])
+    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+
+
+def test_a_run_that_has_written_nothing_yet_keeps_its_settings(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    go("--only_mask", inputs=["--input", str(photos / "text.jpg")])
+    for path in (tmp_path / "out/_manifest").glob("run=*"):
+        shutil.rmtree(path)
+    status, _, err = go()
+    assert status == 2 and "only_mask was true and is null" in err
+
+
+def test_without_times_nothing_of_replaced_settings_is_done(
+    go: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go()
+    listing = files.listing
+
+    def timeless(*arguments: Any, **more: Any) -> Any:
+        return (file._replace(modified=None) for file in listing(*arguments, **more))
+
+    monkeypatch.setattr(files, "listing", timeless)
+    one = ["--input", str(photos / "a.jpg"), "--relative_to", str(photos)]
+    go("--only_mask", "--on_existing=overwrite", inputs=one)
+    assert go("--only_mask")[1].startswith("7 written, 0 skipped, 3 failed")
+
+
+def test_settings_are_no_longer_replaced_once_all_is_written_again(go: Any, tmp_path: Path) -> None:
+    file = tmp_path / "out/_manifest/_settings.json"
+    go()
+    go("--only_mask", "--on_existing=overwrite")
+    assert "replaced" not in json.loads(file.read_text())
+    # So that a copy, whose times are new, is done as well.
+    shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / "copy").rename(tmp_path / "out")
+    assert go("--only_mask")[1].startswith("0 written, 7 skipped, 3 failed")
+
+
+def test_fail_mode_refuses_whatever_is_there(go: Any, tmp_path: Path, photos: Path) -> None:
+    go()
+    (tmp_path / "out/a.jpg.png").write_bytes(b"")
+    one = ["--input", str(photos / "sub/b.JPEG"), "--relative_to", str(photos)]
+    go("--only_mask", "--on_existing=overwrite", inputs=one)
+    go("--only_mask", "--on_existing=fail")
+    steps = {row["name"]: (row["step"], row["error"]) for row in latest(tmp_path / "out")}
+    assert steps["a.jpg"] == steps["sub/b.JPEG"] == ("find", "OutputExists")
+
+
+def test_lines_and_pictures_without_a_name_are_not_retried(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    (tmp_path / "list").write_bytes(b"\xff\xfe.jpg\n" + str(tmp_path / "x.jpg").encode())
+    inputs = ["--input_list", str(tmp_path / "list"), "--relative_to", str(photos)]
+    assert go(inputs=inputs)[1].startswith("0 written, 0 skipped, 2 failed")
+    assert {row["error"] for row in latest(tmp_path / "out")} >= {"BadLine"}
+    assert "nothing to retry" in go("--retry_failed", inputs=[])[1]
 
 
 def test_retry_failed_leaves_what_would_fail_again(go: Any, tmp_path: Path, photos: Path) -> None:

@@ -1,23 +1,22 @@
 """Earlier: an output folder -> what the manifests of earlier runs say of its pictures.
 
 In: the URI of an output folder. Out: what was said of each picture last, by the name of its output,
-or the sources that failed last. Rows of versions without a column have None for it. A manifest that
-can't be read is passed over with a warning where rows are only a help, and raises `BadManifest`
-where they say what is to be done.
+or the sources that failed last. Rows of versions without a column have None for it. Fails as
+`files.read` does, and with `BadManifest` for a file that is none: rows decide what is to be done.
 """
 
 import io
-import logging
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import apache_beam as beam
 
 from . import uris
-from .elements import FAILED, Facts, Source
+from .elements import FAILED, WRITTEN, Facts, Source
 from .storage import files, naming
 from .storage.sources import BadLine
 
-_log = logging.getLogger(__name__)
+# Without these a table says nothing of pictures.
+_NEEDED = {"uri", "status", "outputs", "metadata"}
 
 
 class BadManifest(OSError):
@@ -29,108 +28,61 @@ class Told(NamedTuple):
 
     Attributes:
       run: its id, which sorts by time.
+      at: when its manifest was written, by the store's clock; None if the store doesn't say.
       uri, extras: of the picture.
       failed: the error it failed with, None if it didn't.
+      written: whether the run made its outputs.
       facts: of its outputs, None if it had none.
     """
 
     run: str
+    at: Optional[float]
     uri: str
     extras: str
     failed: Optional[str]
+    written: bool
     facts: Optional[Facts]
 
 
-def manifests(output: str) -> Iterator[Tuple[str, str]]:
-    """The run's id and the URI of each manifest file under an output folder."""
+class Manifest(NamedTuple):
+    """A file of rows: its run, its URI, and when it was written, by the store's clock."""
+
+    run: str
+    uri: str
+    at: Optional[float]
+
+
+def manifests(output: str) -> Iterator[Manifest]:
+    """The manifest files under an output folder."""
     folder = naming.join(output, naming.MANIFEST)
     for file in files.listing(folder):
         run, _, name = file.name.partition("/")
         if run.startswith("run=") and name.endswith(".parquet"):
-            yield run.removeprefix("run="), file.uri
+            yield Manifest(run.removeprefix("run="), file.uri, file.modified)
 
 
-def rows(manifest: Tuple[str, str], needed: bool) -> Iterator[Dict[str, Any]]:
-    """The rows of a manifest file, with the run's id."""
-    import pyarrow
+def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
+    """The rows of a manifest file, with the run's id and the file's time."""
+    import pyarrow.parquet
 
-    run, uri = manifest
+    data = files.read(manifest.uri).data
     try:
-        table = pyarrow.parquet.ParquetFile(io.BytesIO(files.read(uri).data))
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        if absent := _NEEDED - set(table.schema_arrow.names):
+            raise ValueError(f"it has no column {', '.join(sorted(absent))}")
         for batch in table.iter_batches():
             for row in batch.to_pylist():
-                yield {**row, "run": run}
-    except (pyarrow.ArrowException, OSError) as error:
-        shown = uris.without_secrets(uri)
-        if needed:
-            raise BadManifest(
-                f"the manifest {shown!r} can't be read ({error}): which of its pictures failed is "
-                "not known; remove it, and run over the inputs again in place of --retry_failed"
-            ) from error
-        _log.warning("the manifest %r can't be read, and is passed over: %s", shown, error)
+                yield {**row, "run": manifest.run, "at": manifest.at}
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadManifest(
+            f"the manifest {uris.without_secrets(manifest.uri)!r} can't be read ({error}): which "
+            "of its pictures failed is not known; remove it to go on without, and pictures whose "
+            "outputs are there are done, or write all again with --on_existing overwrite"
+        ) from error
 
 
 class EarlierRows(beam.PTransform):
     """The rows of all earlier runs, from the start of a pipeline.
-
-    Args:
-      output: the output folder.
-      needed: fail where a manifest can't be read.
-    """
-
-    def __init__(self, output: str, needed: bool = False) -> None:
-        super().__init__()
-        self.output = output
-        self.needed = needed
-
-    def expand(self, begin: Any) -> beam.PCollection:
-        return (
-            begin
-            | "Output folder" >> beam.Create([self.output], reshuffle=False)
-            | "Find manifests" >> beam.FlatMap(manifests)
-            | "Spread manifests" >> beam.Reshuffle()
-            | "Read rows" >> beam.FlatMap(rows, self.needed).with_output_types(Dict[str, Any])
-        )
-
-
-def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
-    """The name of a picture's output, and what the row says of it."""
-    if not row.get("name"):
-        return
-    facts = None
-    if row["outputs"]:
-        facts = Facts(**{name: row.get(name) for name in Facts._fields})
-    failed = row.get("error") or FAILED if row["status"] == FAILED else None
-    told = Told(row["run"], row["uri"], row.get("extras") or "{}", failed, facts)
-    yield naming.output_name(row["name"], ""), told
-
-
-# Failures that a run makes again with the same pictures and no change of theirs.
-_NO_RETRY = (naming.NameClash.__name__, BadLine.__name__)
-
-
-def _keyed_by_picture(row: Dict[str, Any]) -> Tuple[Tuple[str, str], Tuple[str, Any]]:
-    """The picture, the run, and of a failure what it takes to try it again."""
-    again = None
-    if row["status"] == FAILED and row.get("error") not in _NO_RETRY:
-        again = row.get("extras") or "{}", row["metadata"]
-    return (row["uri"], row.get("name") or ""), (row["run"], again)
-
-
-def _latest(said: Iterable[Tuple[str, Any]]) -> Tuple[str, Any]:
-    return max(said, key=lambda each: each[0])
-
-
-def _failed_last(picture: Tuple[Tuple[str, str], Tuple[str, Any]]) -> Iterator[Source]:
-    (uri, name), (_, again) = picture
-    if again is not None:
-        yield Source(uri, name or None, *again)
-
-
-class FailedSources(beam.PTransform):
-    """The pictures that the last run which met them failed at.
-
-    Two that were refused for sharing a name are left out, as are lines that named no picture.
 
     Args:
       output: the output folder.
@@ -143,8 +95,67 @@ class FailedSources(beam.PTransform):
     def expand(self, begin: Any) -> beam.PCollection:
         return (
             begin
-            | "Earlier rows" >> EarlierRows(self.output, needed=True)
-            | "Key by picture" >> beam.Map(_keyed_by_picture)
+            | "Output folder" >> beam.Create([self.output], reshuffle=False)
+            | "Find manifests" >> beam.FlatMap(manifests)
+            | "Spread manifests" >> beam.Reshuffle()
+            | "Read rows" >> beam.FlatMap(rows).with_output_types(Dict[str, Any])
+        )
+
+
+def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
+    """The name of a picture's output, and what the row says of it."""
+    if not row.get("name"):
+        return
+    facts = None
+    if row["outputs"]:
+        facts = Facts(**{name: row.get(name) for name in Facts._fields})
+    failed = row.get("error") or FAILED if row["status"] == FAILED else None
+    extras, written = row.get("extras") or "{}", row["status"] == WRITTEN
+    told = Told(row["run"], row["at"], row["uri"], extras, failed, written, facts)
+    yield naming.output_name(row["name"], ""), told
+
+
+# Failures that say nothing of the picture itself, and come again without a change of the inputs.
+_NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
+
+
+def _keyed_by_picture(row: Dict[str, Any]) -> Iterator[Tuple[Tuple[str, str], Tuple[str, Any]]]:
+    """The picture, the run, and of a failure what it takes to try it again."""
+    if not row.get("name") or row.get("error") in _NO_RETRY:
+        return
+    again = (row.get("extras") or "{}", row["metadata"]) if row["status"] == FAILED else None
+    yield (row["uri"], row["name"]), (row["run"], again)
+
+
+def _latest(said: Iterable[Tuple[str, Any]]) -> Tuple[str, Any]:
+    return max(said, key=lambda each: each[0])
+
+
+def _failed_last(picture: Tuple[Tuple[str, str], Tuple[str, Any]]) -> Iterator[Source]:
+    (uri, name), (_, again) = picture
+    if again is not None:
+        yield Source(uri, name, *again)
+
+
+class FailedSources(beam.PTransform):
+    """The pictures that the last run which met them failed at.
+
+    Left out are those that were refused for sharing a name, or for an output that was there, lines
+    that named no picture, and pictures that got no name: they need a change of the inputs.
+
+    Args:
+      output: the output folder.
+    """
+
+    def __init__(self, output: str) -> None:
+        super().__init__()
+        self.output = output
+
+    def expand(self, begin: Any) -> beam.PCollection:
+        return (
+            begin
+            | "Earlier rows" >> EarlierRows(self.output)
+            | "Key by picture" >> beam.FlatMap(_keyed_by_picture)
             | "Latest of each" >> beam.CombinePerKey(_latest)
             | "Failed last" >> beam.FlatMap(_failed_last).with_output_types(Source)
         )

@@ -11,7 +11,7 @@ million names fit.
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -32,35 +32,35 @@ ON_EXISTING = ("skip", "overwrite", "fail")
 _IS_THERE = "its output is there already, and on_existing is 'skip'"
 
 
-class OutputExists(FileExistsError):
-    """A picture's output is there already."""
-
-
 # Failures that leave what was there as it was.
-_UNTOUCHED = (OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
+_UNTOUCHED = (naming.OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
 
 
 class There(NamedTuple):
-    """A file in the output folder: the part of a picture that it is, its URI and its bytes."""
+    """A file in the output folder.
+
+    Attributes:
+      part: of a picture, that it is.
+      uri: where it lies.
+      size: in bytes.
+      modified: when it was written, by the store's clock; None if the store doesn't say.
+    """
 
     part: str
     uri: str
     size: int
+    modified: Optional[float]
 
 
-def outputs(
-    output: str, suffix: str, parts: Sequence[str], since: Optional[float] = None
-) -> Iterator[Tuple[str, There]]:
+def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[str, There]]:
     """Files under an output folder, by the name of the picture they may belong to.
 
-    Left out are empty files and such whose names are not UTF-8, which no run wrote.
+    Left out are such whose names are not UTF-8, which no run wrote.
 
     Args:
       output: the output folder.
       suffix: of the outputs, ".png".
       parts: the suffixes that tell the parts of a picture apart, "" for a single one.
-      since: leave out files written before, in seconds since 1970 by the store's clock; on a store
-        that doesn't say when they were written, all.
 
     Returns:
       The name that `naming.output_name` gives a picture, and the file.
@@ -68,14 +68,12 @@ def outputs(
     for file in files.listing(output):
         if naming.is_own(file.name) or not file.name.endswith(suffix):
             continue
-        if not file.size or not _is_utf8(file.name):
-            continue
-        if since is not None and (file.modified is None or file.modified < since):
+        if not _is_utf8(file.name):
             continue
         name = file.name.removesuffix(suffix)
         for part in parts:
             if name.endswith(part):
-                yield name.removesuffix(part), There(part, file.uri, file.size)
+                yield name.removesuffix(part), There(part, file.uri, file.size, file.modified)
 
 
 def _is_utf8(name: str) -> bool:
@@ -97,7 +95,8 @@ class SkipExisting(beam.PTransform):
       parts: those of any source.
       on_existing: "skip" or "fail".
       run: what all rows of the run have in common.
-      since: outputs written before don't count; see `outputs`.
+      since: outputs written before are not done, in seconds since 1970 by the store's clock; on a
+        store that doesn't say when they were written none is.
 
     Returns:
       Three PCollections: sources, outcomes, and `(Source, Failure)` pairs.
@@ -119,8 +118,7 @@ class SkipExisting(beam.PTransform):
         there = (
             begin
             | "The output folder" >> beam.Create([self.output], reshuffle=False)
-            | "List it"
-            >> beam.FlatMap(outputs, suffix=self.suffix, parts=self.parts, since=self.since)
+            | "List it" >> beam.FlatMap(outputs, suffix=self.suffix, parts=self.parts)
         )
         told = (
             begin
@@ -130,7 +128,7 @@ class SkipExisting(beam.PTransform):
         keyed = sources | "Key by output" >> beam.Map(_keyed)
         joined = {"sources": keyed, "there": there, "told": told} | beam.CoGroupByKey()
         chosen = joined | "Choose" >> beam.ParDo(
-            _Choose(self.parts_of, self.on_existing, self.run)
+            _Choose(self.parts_of, self.on_existing, self.run, self.since)
         ).with_outputs(DONE, FAILURES, main="to do")
         return chosen["to do"], chosen[DONE], chosen[FAILURES]
 
@@ -141,34 +139,66 @@ def _keyed(source: Source) -> Tuple[str, Source]:
 
 @beam.typehints.with_output_types(Source)
 class _Choose(beam.DoFn):
-    def __init__(self, parts_of: Any, on_existing: str, run: RunColumns) -> None:
+    def __init__(
+        self, parts_of: Any, on_existing: str, run: RunColumns, since: Optional[float]
+    ) -> None:
         self.parts_of = parts_of
         self.on_existing = on_existing
         self.run = run
+        self.since = since
 
     def process(self, joined: Tuple[str, Dict[str, Iterable[Any]]]) -> Iterator[Any]:
         _, groups = joined
-        there = {file.part: file for file in groups["there"]}
-        told = list(groups["told"])
+        there, told = list(groups["there"]), list(groups["told"])
         for source in groups["sources"]:
-            parts = self.parts_of(source)
-            if not all(part in there for part in parts):
-                yield source
-                continue
-            found = [there[part] for part in parts]
-            last = max(told, key=_run, default=None)
-            made = max((each for each in told if each.facts), key=_run, default=None)
             if self.on_existing == "fail":
-                yield _refused(source, _exists(found[0].uri))
-            elif made and (other := _other(source, made)):
-                yield _refused(source, _anothers(found[0].uri, other))
-            elif last and last.failed and last.failed not in _UNTOUCHED:
-                yield source
+                yield self._unless_there(source, there)
             else:
-                uris_found = [file.uri for file in found]
-                facts = _facts(told, found)
-                row = skipped(source, uris_found, facts, self.run, _IS_THERE)
-                yield TaggedOutput(DONE, count_outcome(row))
+                yield self._unless_done(source, list(filter(self._counts, there)), told)
+
+    def _counts(self, file: There) -> bool:
+        """Whether a run with these settings may have written the file."""
+        if self.since is None or not file.size:
+            return file.size > 0
+        return file.modified is not None and file.modified >= self.since
+
+    def _unless_there(self, source: Source, there: Sequence[There]) -> Any:
+        found = _of(self.parts_of(source), there)
+        if len(found) < len(self.parts_of(source)):
+            return source
+        return _refused(source, _exists(found[0].uri))
+
+    def _unless_done(self, source: Source, there: Sequence[There], told: Sequence[Told]) -> Any:
+        parts = self.parts_of(source)
+        found = _of(parts, there)
+        if not found:
+            return source
+        # Newest last; a row that is older than the files speaks of others in their place.
+        said = sorted((each for each in told if _speaks_of(each, found)), key=lambda each: each.run)
+        said = [each for each in said if each.written or each.failed]
+        if said and said[-1].failed and not _other(source, said[-1]):
+            return source
+        made = [each for each in said if each.written]
+        if made and (other := _other(source, made[-1])):
+            return _refused(source, _anothers(found[0].uri, other))
+        if len(found) < len(parts):
+            return source
+        facts = _facts(told, found)
+        row = skipped(source, [file.uri for file in found], facts, self.run, _IS_THERE)
+        return TaggedOutput(DONE, count_outcome(row))
+
+
+def _of(parts: Sequence[str], there: Sequence[There]) -> List[There]:
+    """The files of these parts that are there, in their order."""
+    files_of = {file.part: file for file in there}
+    return [files_of[part] for part in parts if part in files_of]
+
+
+def _speaks_of(told: Told, found: Sequence[There]) -> bool:
+    """Whether a row may tell what made these files: it touched them, and none is newer."""
+    if told.failed in _UNTOUCHED:
+        return False
+    return told.at is None or all((file.modified or 0) <= told.at for file in found)
 
 
 def _run(told: Told) -> str:
@@ -201,23 +231,28 @@ def _parsed(extras: str) -> Any:
 
 def _canonical(uri: str) -> str:
     shown = uris.without_secrets(uri)
-    return os.path.abspath(uris.local_path(shown)) if uris.is_local(shown) else shown
+    if not uris.is_local(shown):
+        return shown
+    try:
+        return os.path.realpath(uris.local_path(shown))
+    except ValueError:  # of another host; the step that reads it will say so
+        return shown
 
 
-def _refused(source: Source, error: OutputExists) -> TaggedOutput:
+def _refused(source: Source, error: naming.OutputExists) -> TaggedOutput:
     metrics.count_failure(STEP, seconds=0)
     return TaggedOutput(FAILURES, (source, failure(STEP, error)))
 
 
-def _exists(uri: str) -> OutputExists:
-    return OutputExists(
+def _exists(uri: str) -> naming.OutputExists:
+    return naming.OutputExists(
         f"{uris.without_secrets(uri)!r} is there already, and on_existing is 'fail'; "
         "'skip' would leave it, 'overwrite' write it again"
     )
 
 
-def _anothers(uri: str, other: str) -> OutputExists:
-    return OutputExists(
+def _anothers(uri: str, other: str) -> naming.OutputExists:
+    return naming.OutputExists(
         f"its output {uris.without_secrets(uri)!r} is there, but {other}; give this picture a name "
         "of its own in a list, another relative_to or output folder, or overwrite by on_existing"
     )

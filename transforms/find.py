@@ -67,4 +67,8 @@ class ReadLists(beam.DoFn):
 
 
 def _parse(line: bytes) -> Source:
-    return sources.parse_line(line.decode("utf-8-sig"))
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise sources.BadLine(f"not UTF-8 ({error})") from error
+    return sources.parse_line(text)

@@ -193,7 +193,10 @@ def _walk(root: str, deep: bool) -> Iterator[Listed]:
         for path in (os.path.join(folder, name) for name in sorted(names)):
             try:
                 found = os.stat(path)
-            except OSError:  # a link to nothing or in a circle, or a file just removed
+            except OSError as error:
+                # A link to nothing or in a circle, or a file just removed.
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
                 continue
             if stat.S_ISREG(found.st_mode):
                 name = os.path.relpath(path, root).replace(os.sep, "/")

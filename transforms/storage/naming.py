@@ -159,6 +159,10 @@ class NameClash(ValueError):
     """Several pictures would be written to the same file."""
 
 
+class OutputExists(FileExistsError):
+    """A picture's output is there already."""
+
+
 def is_own(name: str) -> bool:
     """Whether a file below an output folder is the project's own, no output.
 

@@ -70,7 +70,8 @@ def _read(uri: str, max_bytes: Optional[int]) -> bytes:
 
 def _write(folder: str, uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
     if not overwrite and FileSystems.exists(uri):
-        if _read(uri, len(data)) != data:
+        same_size = FileSystems.get_filesystem(uri).size(uri) == len(data)
+        if not same_size or _read(uri, len(data)) != data:
             raise refusals.exists(uri)
         return  # what an attempt before, or a retried bundle, wrote
     if uris.scheme(folder) in OBJECT_STORES:
