@@ -54,9 +54,8 @@ def remember(given: Settings) -> Optional[float]:
         if holds:
             now[REPLACED] = True
         _write(output, now)
-        return None
-    replaced = before.get(REPLACED, False)
-    if replaced:
+        return _written_at(output) if holds else None
+    if before.get(REPLACED):
         return _written_at(output)
     if before.get(_CHECKSUM) is None and now[_CHECKSUM] is not None:
         _write(output, now)
@@ -64,7 +63,10 @@ def remember(given: Settings) -> Optional[float]:
 
 
 def settle(given: Settings) -> None:
-    """After a run: forgets that others made what was there, once nothing of theirs is left."""
+    """After a run: forgets that others made what was there, once nothing of theirs is left.
+
+    There is nothing to forget where `remember` returned None.
+    """
     output, suffix = str(given.output), given.encoding().suffix
     before = _read(output, replaceable=True)
     if not before or not before.get(REPLACED):

@@ -133,7 +133,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         bar.close()
         files.end(output)
         files.sweep(output)
-    return _report(running, parsed.settings, run, stdout)
+    return _report(running, parsed.settings, run, since, stdout)
 
 
 class _Running:
@@ -174,14 +174,17 @@ class _Running:
         self.seconds = time.monotonic() - self.start
 
 
-def _report(running: _Running, given: Settings, run: str, stdout: TextIO) -> int:
+def _report(
+    running: _Running, given: Settings, run: str, since: Optional[float], stdout: TextIO
+) -> int:
     """Says what the run did; its exit status."""
     if running.error is not None:
         logs.say(f"the run failed: {logs.cause(running.error)}")
         _print_counts(stdout)
         return FAILED_RUN
     output = str(given.output)
-    record.settle(given)
+    if since is not None:
+        record.settle(given)
     done = summary.read(output, run)
     if not done.total and given.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)
