@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
@@ -494,19 +495,16 @@ def results(output: Path) -> Set[Tuple[str, Tuple[str, ...]]]:
     return set(names)
 
 
-def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) -> None:
-    undisturbed = start(many, tmp_path / "calm")
-    begin = time.monotonic()
-    assert undisturbed.wait() == 0
-    took = time.monotonic() - begin
-    chance = random.Random(0)
+def killed_again_and_again(many: Path, output: Path, seed: int, took: float) -> int:
+    """Starts half of the runs, kills each at a moment by chance, and lets a last one end."""
+    chance = random.Random(seed)
     kills = 0
-    for _ in range(KILLS):
-        before = len(list((tmp_path / "killed").rglob("*.png")))
-        process = start(many, tmp_path / "killed")
+    for _ in range(KILLS // 2):
+        before = len(list(output.rglob("*.png")))
+        process = start(many, output)
         # Mostly in the middle of the work, now and then while it starts.
         while chance.random() < 0.99 and process.poll() is None:
-            if len(list((tmp_path / "killed").rglob("*.png"))) > before:
+            if len(list(output.rglob("*.png"))) > before:
                 break
             time.sleep(0.02)
         time.sleep(chance.uniform(0, took / KILLS / 2))
@@ -514,10 +512,21 @@ def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) 
             os.killpg(process.pid, signal.SIGKILL)
             kills += 1
         process.wait()
-    assert kills >= KILLS / 2
-    assert start(many, tmp_path / "killed").wait() == 0
-    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")
-    assert results(tmp_path / "killed") == results(tmp_path / "calm")
+    assert start(many, output).wait() == 0
+    return kills
+
+
+def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    assert start(many, tmp_path / "calm").wait() == 0
+    took = time.monotonic() - begin
+    outputs = [tmp_path / "killed-0", tmp_path / "killed-1"]
+    with ThreadPoolExecutor() as pool:
+        kills = pool.map(killed_again_and_again, [many] * 2, outputs, (0, 1), [took] * 2)
+    assert sum(kills) >= KILLS / 2
+    for output in outputs:
+        assert contents(output) == contents(tmp_path / "calm")
+        assert results(output) == results(tmp_path / "calm")
 
 
 def test_a_worker_process_that_is_killed(many: Path, tmp_path: Path) -> None:
