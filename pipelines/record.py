@@ -4,13 +4,14 @@ In: settings. Out: since when files in the folder were made by them; `remember` 
 the next run, or compares them with those of an earlier one. What counts is what the outputs' pixels
 follow from: the model and its files, the options of `rembg.remove`, the format. Raises
 `UsageError`, naming what differs, for a folder that was made by others; `--on_existing overwrite`
-replaces them, and so does any run over a folder in which an earlier one ended without any output.
+replaces them, and so does any run over a folder in which an earlier one ended without any output. A
+run that fails before its first output takes back what it wrote.
 """
 
 import json
 import math
 from contextlib import suppress
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..transforms import SessionConfig, uris
 from ..transforms.earlier import manifests
@@ -19,6 +20,7 @@ from ..transforms.models import files as model_files
 from ..transforms.pictures.encode import SUFFIXES
 from ..transforms.remove_background import changed
 from ..transforms.storage import files, naming
+from ..transforms.storage.listed import Listed
 from .beam_options import UsageError
 from .settings import Settings
 
@@ -29,52 +31,73 @@ REPLACED = "replaced"
 
 _CHECKSUM = "model_checksum"
 
+# What tells two models apart whose checksums aren't known before they are fetched.
+_PLACES = ("model_path", "model_dir")
 
-def remember(given: Settings) -> Optional[float]:
-    """Writes what the folder is made with, unless it was made with it already.
 
-    Returns:
-      Since when outputs are made with it, in seconds since 1970 by the store's clock, infinity if
-      the store doesn't say; None if all are.
+class Remembered(NamedTuple):
+    """What a run found in the folder's record, and what it left there.
+
+    Attributes:
+      record: what the record says now.
+      before: what it said, None if there was none.
+      since: since when outputs are made with it, in seconds since 1970 by the store's clock,
+        infinity if the store doesn't say; None if all are.
     """
+
+    record: Dict[str, Any]
+    before: Optional[Dict[str, Any]]
+    since: Optional[float] = None
+
+
+def remember(given: Settings) -> Remembered:
+    """Writes what the folder is made with, unless it was made with it already."""
     output, now = str(given.output), of(given)
     overwrites = given.on_existing == "overwrite"
     before = _read(output, overwrites)
-    if before is None and not overwrites:
+    if not before and not overwrites:
         try:
-            _write(output, now, overwrite=False)
-            return None
+            _write(output, now, overwrite=before is not None)
+            return Remembered(now, None)
         except FileExistsError:  # another run was faster
             before = _read(output, False)
-    if before is None or _differences(before, now):
+    if not before or _differences(before, now):
         holds = _holds_outputs(output)
-        # Without a manifest another run may be at work that has written no output yet.
-        if not overwrites and (holds or next(manifests(output), None) is None):
+        if not overwrites and (holds or not _has_ended(output)):
             raise UsageError(_made_otherwise(before or {}, now, output))
         if holds:
             now[REPLACED] = True
         _write(output, now)
-        return _written_at(output) if holds else None
+        return Remembered(now, before, _written_at(output) if holds else None)
     if before.get(REPLACED):
-        return _written_at(output)
+        return Remembered(before, before, _written_at(output))
     if before.get(_CHECKSUM) is None and now[_CHECKSUM] is not None:
         _write(output, now)
-    return None
+        return Remembered(now, before)
+    return Remembered(before, before)
 
 
-def settle(given: Settings) -> None:
-    """After a run: forgets that others made what was there, once nothing of theirs is left.
-
-    There is nothing to forget where `remember` returned None.
-    """
-    output, suffix = str(given.output), given.encoding().suffix
-    before = _read(output, replaceable=True)
-    if not before or not before.get(REPLACED):
+def settle(given: Settings, remembered: Remembered) -> None:
+    """After a run: forgets that others made what was there, once nothing of theirs is left."""
+    if remembered.since is None:
         return
-    since = _written_at(output)
-    left = (file for file in files.listing(output) if not naming.is_own(file.name))
-    if all((file.modified or 0) >= since for file in left if file.name.endswith(suffix)):
-        _write(output, {name: before[name] for name in before if name != REPLACED})
+    output, suffix = str(given.output), given.encoding().suffix
+    if all((file.modified or 0) > remembered.since for file in _outputs(output, suffix)):
+        record = {k: value for k, value in remembered.record.items() if k != REPLACED}
+        _rewrite(output, remembered, record)
+
+
+def take_back(given: Settings, remembered: Remembered) -> None:
+    """After a run that failed: what the record said before, if nothing was made since.
+
+    A record that wasn't there before is empty from then on, which is as good as none.
+    """
+    if remembered.record == remembered.before:
+        return
+    output = str(given.output)
+    at = _written_at(output)
+    if all((file.modified or math.inf) < at for file in _outputs(output)):
+        _rewrite(output, remembered, remembered.before or {})
 
 
 def of(given: Settings) -> Dict[str, Any]:
@@ -82,9 +105,12 @@ def of(given: Settings) -> Dict[str, Any]:
     session = given.session()
     document = {
         "model": session.model,
-        "model_checksum": _checksum(session),
+        _CHECKSUM: _checksum(session),
         **changed(given.remove_options(), given.encoding()),
     }
+    if document[_CHECKSUM] is None:
+        places = {name: getattr(session, name) for name in _PLACES}
+        document |= {name: uris.without_secrets(uri) for name, uri in places.items() if uri}
     return dict(json.loads(json.dumps(document, sort_keys=True)))
 
 
@@ -120,25 +146,45 @@ def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
     files.write(output, FILE, data, "application/json", overwrite=overwrite)
 
 
+def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
+    """Writes the record, unless a run has begun since that wrote another."""
+    if _read(output, replaceable=True) == remembered.record:
+        _write(output, now)
+
+
 def _written_at(output: str) -> float:
     found = (file.modified for file in files.listing(output, start=FILE) if file.name == FILE)
     return next(found, None) or math.inf
 
 
+def _outputs(output: str, *suffixes: str) -> Iterator[Listed]:
+    """The pictures in a folder; not what a file browser or a store's console puts there."""
+    suffixes = suffixes or tuple(SUFFIXES.values())
+    for file in files.listing(output):
+        if file.name.endswith(suffixes) and not naming.is_own(file.name):
+            yield file
+
+
 def _holds_outputs(output: str) -> bool:
-    """Whether any picture lies there; not what a file browser or a store's console puts there."""
-    return any(
-        file.size and file.name.endswith(tuple(SUFFIXES.values())) and not naming.is_own(file.name)
-        for file in files.listing(output)
-    )
+    return any(file.size for file in _outputs(output))
+
+
+def _has_ended(output: str) -> bool:
+    """Whether the run that wrote the record has; another may have written no output yet."""
+    at = _written_at(output)
+    return any(each.at is None or each.at >= at for each in manifests(output))
 
 
 def _differences(before: Dict[str, Any], now: Dict[str, Any]) -> List[str]:
     """The names of what differs; a checksum that isn't known yet does not."""
-    every = {*before, *now} - {REPLACED}
-    names = sorted(name for name in every if before.get(name) != now.get(name))
-    known = before.get(_CHECKSUM) is not None and now.get(_CHECKSUM) is not None
-    return [name for name in names if known or name != _CHECKSUM]
+    known = [bool(each.get(_CHECKSUM)) for each in (before, now)]
+    passed_over = {REPLACED}
+    if any(known):
+        passed_over.update(_PLACES)
+    if not all(known):
+        passed_over.add(_CHECKSUM)
+    names = {*before, *now} - passed_over
+    return sorted(name for name in names if before.get(name) != now.get(name))
 
 
 def _made_otherwise(before: Dict[str, Any], now: Dict[str, Any], output: str) -> str:

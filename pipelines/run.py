@@ -110,7 +110,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     output = str(parsed.settings.output)
     try:
         files.begin(output)
-        since = record.remember(parsed.settings)
+        remembered = record.remember(parsed.settings)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     memory.forget()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
-    running = _Running(runner, options, parsed.settings, run, since)
+    running = _Running(runner, options, parsed.settings, run, remembered.since)
     bar = Bar()
     try:
         while not running.wait(TICK_SECONDS):
@@ -133,7 +133,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         bar.close()
         files.end(output)
         files.sweep(output)
-    return _report(running, parsed.settings, run, since, stdout)
+    return _report(running, parsed.settings, remembered, run, stdout)
 
 
 class _Running:
@@ -175,24 +175,25 @@ class _Running:
 
 
 def _report(
-    running: _Running, given: Settings, run: str, since: Optional[float], stdout: TextIO
+    running: _Running, given: Settings, remembered: record.Remembered, run: str, stdout: TextIO
 ) -> int:
     """Says what the run did; its exit status."""
     if running.error is not None:
         logs.say(f"the run failed: {logs.cause(running.error)}")
         _print_counts(stdout)
+        _leave(record.take_back, given, remembered)
         return FAILED_RUN
     output = str(given.output)
-    if since is not None:
-        record.settle(given)
     done = summary.read(output, run)
     if not done.total and given.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)
         return OK
     if not done.total:
         logs.say("the run failed: no input matched any picture")
+        _leave(record.take_back, given, remembered)
         return FAILED_RUN
     _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
+    _leave(record.settle, given, remembered)
     failures = done.counts[FAILED]
     if given.max_failures is None:
         return OK
@@ -202,6 +203,15 @@ def _report(
         logs.say(f"{failures} of {done.total} failed, more than {limit} allows")
         return FAILED_RUN
     return OK
+
+
+def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:
+    """Changes the folder's record, on which nothing that was done depends any more."""
+    try:
+        change(given, remembered)
+    except (KeyboardInterrupt, OSError, ValueError) as error:
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+        logs.say(f"what the folder remembers stays as it is: {why}")
 
 
 def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
@@ -246,7 +256,11 @@ def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
     files.sweep(output)
     _print_counts(stdout)
     shown = uris.without_secrets(output)
-    print(f"what is written stays in {shown}; no file is half-written", file=stdout)
+    print(
+        f"what is written stays in {shown}, no file is half-written; "
+        "the same command goes on from here",
+        file=stdout,
+    )
     stdout.flush()
     os._exit(INTERRUPTED)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import gs
@@ -19,6 +20,7 @@ from google.cloud.storage import Blob
 from rembg_beam.pipelines import run
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
 from rembg_beam.transforms.elements import Facts
+from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.storage import files, gcs, limits, sources
 
 AWKWARD = "x y/ä?b#c%41&d+e=[1]*.png"
@@ -345,6 +347,23 @@ def test_what_a_run_costs(
     costs = ["read", "read", "write", "write", "write"]
     assert sorted(each.kind for each in others) == costs
     assert len(hashes(emulator, "out")) == len(rows(emulator, "out")) == number
+
+
+def test_models_whose_checksums_are_not_known_are_told_apart_by_their_uris(
+    emulator: gs.Emulator, pictures: Callable[[int], None], rembg_home: Path, capfd: Any
+) -> None:
+    pictures(1)
+    bundled = Path(catalogue.bundled_path()).read_bytes()
+    for name in "ab":
+        emulator.put(f"gs://b/m/{name}.onnx", bundled)
+    flags = ["run", "--model", "u2net_custom", "--input", "gs://b/in/", "--output", "gs://b/out"]
+    assert run.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
+    assert run.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
+    assert run.main([*flags, "--model_path", "gs://b/m/b.onnx"]) == 2
+    assert 'model_path was "gs://b/m/a.onnx" and is "gs://b/m/b.onnx"' in capfd.readouterr().err
+    # Known now, and unknown before: nothing can be compared.
+    here = catalogue.bundled_path()
+    assert run.main([*flags, "--model_path", here]) == 0
 
 
 def test_a_run_through_a_storm_loses_nothing(

@@ -19,6 +19,7 @@ import pytest
 
 from rembg_beam.pipelines import record
 from rembg_beam.pipelines import run as command
+from rembg_beam.transforms import earlier, existing
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.storage import files, naming
 
@@ -366,6 +367,127 @@ def test_settings_are_no_longer_replaced_once_all_is_written_again(go: Any, tmp_
     shutil.rmtree(tmp_path / "out")
     (tmp_path / "copy").rename(tmp_path / "out")
     assert go("--only_mask")[1].startswith("0 written, 7 skipped, 3 failed")
+
+
+def test_a_run_that_failed_at_once_leaves_the_folder_as_it_was(
+    go: Any, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMBG_HOME", str(home / "none"))
+    absent = ["--model", "u2net", "--offline", "--on_existing", "overwrite"]
+    assert go(*absent)[0] == 1
+    assert go()[1].startswith("7 written")
+    file = tmp_path / "out/_manifest/_settings.json"
+    before = file.read_text()
+    assert go(*absent)[0] == 1
+    assert file.read_text() == before
+    assert go()[1].startswith("0 written, 7 skipped")
+
+
+def test_a_record_is_not_put_back_over_a_later_runs(
+    go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go()
+    settle = record.settle
+
+    def after_another(*arguments: Any) -> None:
+        monkeypatch.setattr(record, "settle", settle)
+        assert go("--putalpha", "--on_existing=overwrite")[0] == 0
+        settle(*arguments)
+
+    monkeypatch.setattr(record, "settle", after_another)
+    go("--only_mask", "--on_existing=overwrite")
+    status, _, err = go("--only_mask")
+    assert status == 2 and "putalpha was true" in err
+
+
+def test_what_happens_to_the_record_changes_nothing_of_the_run(
+    go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise TimeoutError("no answer")
+
+    go()
+    monkeypatch.setattr(record, "settle", fail)
+    status, out, err = go("--only_mask", "--on_existing=overwrite")
+    assert status == 0 and out.startswith("7 written") and "stays as it is: no answer" in err
+
+
+def test_an_older_manifest_does_not_end_the_run_that_wrote_the_record(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    bad = ["--input", str(photos / "text.jpg")]
+    go(inputs=bad)
+    assert go("--only_mask", inputs=bad)[0] == 0
+    newest = max((tmp_path / "out/_manifest").glob("run=*"))
+    shutil.rmtree(newest)
+    assert go()[0] == 2
+
+
+def test_relative_paths_of_lists_are_those_of_the_folder_they_were_given_in(
+    go: Any, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "list").write_text("a.jpg")
+    inputs = ["--input_list", str(tmp_path / "list")]
+    monkeypatch.chdir(photos)
+    assert go(inputs=inputs)[1].startswith("1 written")
+    (row,) = latest(tmp_path / "out")
+    assert (row["uri"], row["name"]) == (str(photos / "a.jpg"), "a.jpg")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    monkeypatch.chdir(other)
+    assert go(inputs=inputs)[1].startswith("0 written, 0 skipped, 1 failed")
+    (tmp_path / "list").write_text(json.dumps({"uri": str(photos / "a.jpg"), "name": "a.jpg"}))
+    assert go(inputs=inputs)[1].startswith("0 written, 1 skipped")
+
+
+def test_retry_failed_takes_what_an_output_was_last_to_be_made_of(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for folder in (photos, moved):
+        shutil.copyfile(photos / "text.jpg", folder / "c.jpg")
+        assert "1 failed" in go(inputs=["--input", str(folder / "c.jpg")])[1]
+    shutil.copyfile(photos / "a.jpg", moved / "c.jpg")
+    assert go("--retry_failed", inputs=[])[1].startswith("1 written, 0 skipped, 0 failed")
+    assert "nothing to retry" in go("--retry_failed", inputs=[])[1]
+
+
+def test_what_had_an_empty_mask_is_not_done_by_an_older_output(
+    go: Any, tmp_path: Path, photos: Path
+) -> None:
+    one = ["--input", str(photos / "a.jpg")]
+    assert go(inputs=one)[1].startswith("1 written")
+    empty = ["--empty_mask", "skip", "--empty_mask_peak", "1"]
+    assert go(*empty, "--on_existing=overwrite", inputs=one)[1].startswith("0 written, 1 skipped")
+    assert go(*empty, inputs=one)[1].startswith("0 written, 1 skipped")
+    (row,) = latest(tmp_path / "out")
+    assert row["outputs"] == [] and "found nothing" in row["message"]
+
+
+def row_of(run: str, **columns: Any) -> Dict[str, Any]:
+    given = {"run": run, "at": None, "uri": "u", "name": "a.jpg", "status": "written"}
+    return {**given, "outputs": ["o"], "extras": "{}", "bytes_out": 1, **columns}
+
+
+def test_of_many_runs_the_last_of_each_kind_is_kept() -> None:
+    columns: List[Dict[str, Any]] = [
+        {"status": "written"},
+        {"status": "skipped"},
+        {"status": "failed", "outputs": [], "error": "BrokenPicture", "bytes_out": None},
+        {"status": "skipped", "outputs": [], "bytes_out": None},
+        {"status": "written", "bytes_out": 2},
+    ]
+    told = [
+        (each,)
+        for number in range(20)
+        for _, each in earlier.keyed_told(row_of(f"{number:02}", **columns[number % 5]))
+    ]
+    random.Random(0).shuffle(told)
+    some, others = existing.last_of_each_kind(told[:9]), existing.last_of_each_kind(told[9:])
+    kept = existing.last_of_each_kind([some, others])
+    assert sorted(each.run for each in kept) == ["15", "16", "17", "18", "19"]
 
 
 def test_fail_mode_refuses_whatever_is_there(go: Any, tmp_path: Path, photos: Path) -> None:

@@ -1,12 +1,13 @@
 """Distinct: sources -> sources no two of which would write the same file.
 
-In: sources, all of one run. Out: each with its name filled in, repetitions of one picture merged
-into one. Where different pictures, or one with different rembg arguments, would have the same
-output, none is written: each comes out as `(Source, Failure)` on the tag `FAILURES`, naming
-another; so does a source that has no name under `relative_to`. Only names and sources are
+In: sources, all of one run. Out: each with its name filled in and its path absolute, repetitions of
+one picture merged into one. Where different pictures, or one with different rembg arguments, would
+have the same output, none is written: each comes out as `(Source, Failure)` on the tag `FAILURES`,
+naming another; so does a source that has no name under `relative_to`. Only names and sources are
 shuffled.
 """
 
+import os
 from typing import Any, Iterable, Iterator, Optional, Tuple
 
 import apache_beam as beam
@@ -35,7 +36,7 @@ class KeyByName(beam.DoFn):
             metrics.count_failure(STEP, seconds=0)
             yield TaggedOutput(FAILURES, (source, name))
         else:
-            named = Source(source.uri, name, source.extras, source.metadata, source.duplicates)
+            named = source._replace(uri=_absolute(source.uri), name=name)
             yield naming.output_name(name, ""), named
 
 
@@ -83,6 +84,11 @@ class DistinctSources(beam.PTransform):
             MergeOrRefuse()
         ).with_outputs(FAILURES, main="distinct")
         return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
+
+
+def _absolute(uri: str) -> str:
+    """A relative path says nothing to a later run, which may start in another folder."""
+    return os.path.abspath(uri) if uris.scheme(uri) is None else uri
 
 
 def _name(source: Source, relative_to: Optional[str]) -> str:

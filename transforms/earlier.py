@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 import apache_beam as beam
 
 from . import uris
-from .elements import FAILED, WRITTEN, Facts, Source
+from .elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from .storage import files, naming
 from .storage.sources import BadLine
 
@@ -32,6 +32,7 @@ class Told(NamedTuple):
       uri, extras: of the picture.
       failed: the error it failed with, None if it didn't.
       written: whether the run made its outputs.
+      empty: whether it made none, since the mask was empty.
       facts: of its outputs, None if it had none.
     """
 
@@ -41,6 +42,7 @@ class Told(NamedTuple):
     extras: str
     failed: Optional[str]
     written: bool
+    empty: bool
     facts: Optional[Facts]
 
 
@@ -110,8 +112,16 @@ def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
     if row["outputs"]:
         facts = Facts(**{name: row.get(name) for name in Facts._fields})
     failed = row.get("error") or FAILED if row["status"] == FAILED else None
-    extras, written = row.get("extras") or "{}", row["status"] == WRITTEN
-    told = Told(row["run"], row["at"], row["uri"], extras, failed, written, facts)
+    told = Told(
+        run=row["run"],
+        at=row["at"],
+        uri=row["uri"],
+        extras=row.get("extras") or "{}",
+        failed=failed,
+        written=row["status"] == WRITTEN,
+        empty=row["status"] == SKIPPED and not row["outputs"],
+        facts=facts,
+    )
     yield naming.output_name(row["name"], ""), told
 
 
@@ -119,26 +129,28 @@ def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
 _NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
 
 
-def _keyed_by_picture(row: Dict[str, Any]) -> Iterator[Tuple[Tuple[str, str], Tuple[str, Any]]]:
-    """The picture, the run, and of a failure what it takes to try it again."""
+def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
+    """The output's name, the run, and the picture if it failed."""
     if not row.get("name") or row.get("error") in _NO_RETRY:
         return
-    again = (row.get("extras") or "{}", row["metadata"]) if row["status"] == FAILED else None
-    yield (row["uri"], row["name"]), (row["run"], again)
+    again = None
+    if row["status"] == FAILED:
+        again = Source(row["uri"], row["name"], row.get("extras") or "{}", row["metadata"])
+    yield naming.output_name(row["name"], ""), (row["run"], again)
 
 
-def _latest(said: Iterable[Tuple[str, Any]]) -> Tuple[str, Any]:
+def _latest(said: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
     return max(said, key=lambda each: each[0])
 
 
-def _failed_last(picture: Tuple[Tuple[str, str], Tuple[str, Any]]) -> Iterator[Source]:
-    (uri, name), (_, again) = picture
+def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
+    _, (_, again) = output
     if again is not None:
-        yield Source(uri, name, *again)
+        yield again
 
 
 class FailedSources(beam.PTransform):
-    """The pictures that the last run which met them failed at.
+    """The pictures whose outputs the last run that was to make them failed at.
 
     Left out are those that were refused for sharing a name, or for an output that was there, lines
     that named no picture, and pictures that got no name: they need a change of the inputs.
@@ -155,7 +167,7 @@ class FailedSources(beam.PTransform):
         return (
             begin
             | "Earlier rows" >> EarlierRows(self.output)
-            | "Key by picture" >> beam.FlatMap(_keyed_by_picture)
+            | "Key by output" >> beam.FlatMap(_keyed_by_output)
             | "Latest of each" >> beam.CombinePerKey(_latest)
             | "Failed last" >> beam.FlatMap(_failed_last).with_output_types(Source)
         )

@@ -8,6 +8,7 @@ known from one listing of the folder, joined with the sources and the earlier ro
 million names fit.
 """
 
+import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -120,17 +121,36 @@ class SkipExisting(beam.PTransform):
             | "The output folder" >> beam.Create([self.output], reshuffle=False)
             | "List it" >> beam.FlatMap(outputs, suffix=self.suffix, parts=self.parts)
         )
-        told = (
-            begin
-            | "Earlier rows" >> earlier.EarlierRows(self.output)
-            | "Rows by output" >> beam.FlatMap(earlier.keyed_told)
-        )
         keyed = sources | "Key by output" >> beam.Map(_keyed)
-        joined = {"sources": keyed, "there": there, "told": told} | beam.CoGroupByKey()
+        groups = {"sources": keyed, "there": there}
+        if self.on_existing != "fail":
+            groups["told"] = (
+                begin
+                | "Earlier rows" >> earlier.EarlierRows(self.output)
+                | "Rows by output" >> beam.FlatMap(_keyed_told)
+                | "Last of each kind" >> beam.CombinePerKey(last_of_each_kind)
+            )
+        joined = groups | beam.CoGroupByKey()
         chosen = joined | "Choose" >> beam.ParDo(
             _Choose(self.parts_of, self.on_existing, self.run, self.since)
         ).with_outputs(DONE, FAILURES, main="to do")
         return chosen["to do"], chosen[DONE], chosen[FAILURES]
+
+
+def _keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[Told, ...]]]:
+    for name, told in earlier.keyed_told(row):
+        if told.failed not in _UNTOUCHED:
+            yield name, (told,)
+
+
+def last_of_each_kind(said: Iterable[Tuple[Told, ...]]) -> Tuple[Told, ...]:
+    """What was said last of one output by each kind of row; older ones of a kind decide nothing."""
+    last: Dict[Any, Told] = {}
+    for told in itertools.chain.from_iterable(said):
+        size = told.facts.bytes_out if told.facts else None
+        kind = told.written, told.empty, told.failed is not None, size
+        last[kind] = max(told, last.get(kind, told), key=_run)
+    return tuple(last.values())
 
 
 def _keyed(source: Source) -> Tuple[str, Source]:
@@ -149,7 +169,8 @@ class _Choose(beam.DoFn):
 
     def process(self, joined: Tuple[str, Dict[str, Iterable[Any]]]) -> Iterator[Any]:
         _, groups = joined
-        there, told = list(groups["there"]), list(groups["told"])
+        there = list(groups["there"])
+        told = list(itertools.chain.from_iterable(groups.get("told", ())))
         for source in groups["sources"]:
             if self.on_existing == "fail":
                 yield self._unless_there(source, there)
@@ -160,7 +181,7 @@ class _Choose(beam.DoFn):
         """Whether a run with these settings may have written the file."""
         if self.since is None or not file.size:
             return file.size > 0
-        return file.modified is not None and file.modified >= self.since
+        return file.modified is not None and file.modified > self.since
 
     def _unless_there(self, source: Source, there: Sequence[There]) -> Any:
         found = _of(self.parts_of(source), there)
@@ -174,9 +195,9 @@ class _Choose(beam.DoFn):
         if not found:
             return source
         # Newest last; a row that is older than the files speaks of others in their place.
-        said = sorted((each for each in told if _speaks_of(each, found)), key=lambda each: each.run)
-        said = [each for each in said if each.written or each.failed]
-        if said and said[-1].failed and not _other(source, said[-1]):
+        said = sorted((each for each in told if _speaks_of(each, found)), key=_run)
+        said = [each for each in said if each.written or each.failed or each.empty]
+        if said and not said[-1].written and not _other(source, said[-1]):
             return source
         made = [each for each in said if each.written]
         if made and (other := _other(source, made[-1])):
@@ -195,9 +216,7 @@ def _of(parts: Sequence[str], there: Sequence[There]) -> List[There]:
 
 
 def _speaks_of(told: Told, found: Sequence[There]) -> bool:
-    """Whether a row may tell what made these files: it touched them, and none is newer."""
-    if told.failed in _UNTOUCHED:
-        return False
+    """Whether a row may tell what made these files: none is newer."""
     return told.at is None or all((file.modified or 0) <= told.at for file in found)
 
 
