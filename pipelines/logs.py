@@ -12,7 +12,8 @@ import re
 import sys
 from typing import Iterator, TextIO
 
-from ..transforms import uris
+from ..transforms import metrics, uris
+from . import progress
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
@@ -36,13 +37,14 @@ def results_only_on_stdout() -> Iterator[TextIO]:
 
 def to_stderr() -> None:
     """Logs warnings, and the steps' own progress where no bar shows it."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = progress.Handler()
     handler.addFilter(_legible)
     handler.setFormatter(_WithoutSecrets("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger(_WORKER_LOGGER).setLevel(logging.INFO)
-    if not sys.stderr.isatty():
-        logging.getLogger(_OURS).setLevel(logging.INFO)
+    logging.getLogger(_OURS).setLevel(logging.INFO)
+    if sys.stderr.isatty():
+        logging.getLogger(metrics.__name__).setLevel(logging.WARNING)
     # A worker's exception ends the run, which says so; here it would come with Beam's traceback.
     logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
 

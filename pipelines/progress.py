@@ -4,6 +4,7 @@ On a terminal a bar: pictures done of those found, failed, per second. Elsewhere
 processes do the work, the log lines that the steps write now and then are enough.
 """
 
+import logging
 import sys
 from typing import Dict
 
@@ -11,6 +12,16 @@ from tqdm import tqdm
 
 from ..transforms import metrics
 from ..transforms.elements import FAILED, STATUSES
+
+
+class Handler(logging.Handler):
+    """Writes records to stderr, above the bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            tqdm.write(self.format(record), file=sys.stderr)
+        except Exception:
+            self.handleError(record)
 
 
 class Bar:

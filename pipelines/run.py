@@ -218,7 +218,8 @@ def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
     done = finished.summary
     counts = ", ".join(f"{done.counts[status]} {status}" for status in STATUSES)
     rate = done.total / finished.seconds
-    print(f"{counts}; {finished.seconds:.1f} s, {rate:.1f} pictures/s", file=stdout)
+    digits = 1 if rate >= 0.1 else 3
+    print(f"{counts}; {finished.seconds:.1f} s, {rate:.{digits}f} pictures/s", file=stdout)
     for uri, step, error, message in done.failures:
         text = f"{uris.without_secrets(uri)} ({step}, {error}): {message}"
         # A terminal would obey the control characters of a name.

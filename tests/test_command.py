@@ -1,11 +1,14 @@
 """The command, as a person runs it."""
 
+import contextlib
 import importlib.util
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -296,6 +299,26 @@ def test_chatter_goes_to_stderr(photos: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "'s chatter" not in done.stdout and done.stdout.startswith("1 written")
     assert "Python's chatter" in done.stderr and "C++'s chatter" in done.stderr
+
+
+def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    flags = ["--model", "tiny", "--input", str(photos), "--output", str(tmp_path / "out")]
+    done = subprocess.Popen(
+        [sys.executable, "-m", "rembg_beam.pipelines.run", "run", *flags],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while data := os.read(ours, 4096):
+            shown += data
+    os.close(ours)
+    assert done.wait() == 0
+    assert shown.count(b"tiny runs on CPUExecutionProvider") == 1
+    assert b" pictures" in shown.splitlines()[-1] and b"in this process" not in shown
 
 
 @pytest.mark.parametrize(

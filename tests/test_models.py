@@ -6,6 +6,7 @@ import inspect
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -521,6 +522,20 @@ def test_a_download_that_fails_is_tried_again(
     monkeypatch.setattr(session, "download_models", classmethod(download))
     assert opening.open_session(SessionConfig("u2netp")).provider == CPU
     assert len(tries) == 3
+
+
+def test_a_download_that_never_comes_says_where_the_file_may_be_put(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(cls: Any, *arguments: Any, **more: Any) -> str:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(files, "FIRST_WAIT_SECONDS", 0.001)
+    session = rembg.sessions.sessions["u2netp"]
+    monkeypatch.setattr(session, "download_models", classmethod(download))
+    place = re.escape(str(empty_home / "models" / "u2netp"))
+    with pytest.raises(files.ModelFileError, match=f"no route.*u2netp.onnx into '{place}'"):
+        opening.open_session(SessionConfig("u2netp"))
 
 
 # A remote store whose reads are counted, and which can cut the line or send other bytes.

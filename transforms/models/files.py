@@ -191,11 +191,20 @@ def _downloaded(model: Model) -> Tuple[str, ...]:
     os.makedirs(locks, exist_ok=True)
     with filelock.FileLock(os.path.join(locks, f"{model.name}.lock")):
         if model.is_matting:
-            files = rembg.matting._ViTMatteFiles
             variant = model.name.removeprefix("vitmatte-")
-            paths: Any = _retrying(lambda: files.download_models(variant=variant))
+            download = functools.partial(
+                rembg.matting._ViTMatteFiles.download_models, variant=variant
+            )
         else:
-            paths = _retrying(rembg.sessions.sessions[model.session].download_models)
+            download = rembg.sessions.sessions[model.session].download_models
+        try:
+            paths: Any = _retrying(download)
+        except OSError as error:
+            names = ", ".join(file.name for file in model.files)
+            raise ModelFileError(
+                f"model {model.name!r} can't be downloaded ({error}): put {names} into "
+                f"{_folder(model)!r}, or name a model_dir that has it"
+            ) from error
     found: List[str] = [paths] if isinstance(paths, str) else list(paths)
     for path, file in zip(found, model.files):
         check(path, file, path)

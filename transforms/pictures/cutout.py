@@ -99,7 +99,10 @@ class RemoveOptions:
         self._check_bounds()
         own = sorted(_option_names() & set(self.extras))
         if own:
-            raise ValueError(f"extras holds {', '.join(own)}: give options as options")
+            raise ValueError(
+                f"extras holds {', '.join(own)}: give options as options, --{own[0]}, or in a "
+                "picture's own extras"
+            )
         _check_extras(self.extras)
 
     def is_opaque(self) -> bool:
@@ -368,7 +371,7 @@ def _check_extras(extras: Any) -> None:
     clash = sorted(_NOT_EXTRAS & set(extras))
     if clash:
         raise ValueError(f"extras holds {', '.join(clash)}, which the session config decides")
-    prompts.check(extras)
+    prompts.check(extras, _option_names())
     try:
         json.dumps(dict(extras))
     except TypeError as error:

@@ -6,7 +6,7 @@ model (a point of one number, a rectangle without corners).
 """
 
 import difflib
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 CLOTH_CATEGORIES = ("upper", "lower", "full", "attire")
 
@@ -22,13 +22,21 @@ _NUMBERS = {"point": 2, "rectangle": 4}
 KNOWN = ("sam_prompt", "cloth_category", "cc")
 
 
-def check(extras: Mapping[str, Any]) -> None:
-    """Checks keys and values; rembg ignores a key it doesn't know without a word."""
+def check(extras: Mapping[str, Any], options: Collection[str] = ()) -> None:
+    """Checks keys and values; rembg ignores a key it doesn't know without a word.
+
+    Args:
+      extras: what is checked.
+      options: of `rembg.remove`, which may have been meant.
+    """
     for key in extras:
         if key not in KNOWN:
-            near = difflib.get_close_matches(key, KNOWN, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"no model of rembg knows {key!r}{hint} They know {', '.join(KNOWN)}")
+            near = difflib.get_close_matches(key, (*KNOWN, *options), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ValueError(
+                f"neither rembg.remove nor a model of rembg knows {key!r}{hint} Models know "
+                f"{', '.join(KNOWN)}"
+            )
     if "sam_prompt" in extras:
         _check_sam_prompt(extras["sam_prompt"])
     for key in ("cc", "cloth_category"):
