@@ -74,14 +74,27 @@ def test_evaluate_prints_what_it_found_and_fails_below_a_bar(
     evaluate = module("evaluate")
     Image.new("RGB", (40, 30), "red").save(tmp_path / "wall.jpg")
     Image.new("RGBA", (40, 30), (1, 2, 3, 255)).save(tmp_path / "wall.rembg.png")
-    status = evaluate.main(["--photos", str(tmp_path / "absent"), "--studio", "2"])
+    status = evaluate.main(["--photos", str(tmp_path / "absent"), "--pictures", "2"])
     absent = capsys.readouterr().out
     assert "| photos | none here: skipped |" in absent and "photos, mean IoU" not in absent
     assert status == ("**no**" in absent)
     # Nothing in it to find.
-    assert evaluate.main(["--photos", str(tmp_path), "--studio", "2"]) == 1
+    (tmp_path / "plants-1.jpg").write_bytes((tmp_path / "wall.jpg").read_bytes())
+    assert evaluate.main(["--photos", str(tmp_path), "--pictures", "2"]) == 1
     found = capsys.readouterr().out
-    assert "| wall | 0." in found and "| photos, least IoU | at least 0.60 | 0." in found
+    assert "| wall | 0." in found and "| plants-1 | left out" in found
+    assert "| photos, least IoU | at least 0.60 | 0." in found
+
+
+def test_scores_by_the_share_that_a_subject_covers(module: Any) -> None:
+    evaluate = module("evaluate")
+    scores = [evaluate.Score("", iou, 0.0, share) for iou, share in ((0.2, 0.0), (0.6, 0.0299))]
+    scores += [evaluate.Score("", 0.9, 0.0, share) for share in (0.03, 0.2, 0.999)]
+    found = evaluate.by_share(scores)
+    assert [(share, count) for share, count, _ in found] == [
+        *(("0 to 3 %", 2), ("3 to 10 %", 1), ("20 to 40 %", 1), ("40 to 100 %", 1)),
+    ]
+    assert [iou for *_, iou in found] == pytest.approx([0.4, 0.9, 0.9, 0.9])
 
 
 def test_bars_judge_strictly(module: Any) -> None:
@@ -110,7 +123,7 @@ def test_the_bundled_model(module: Any) -> None:
 def test_the_bundled_model_finds_what_stands_in_a_studio(module: Any) -> None:
     evaluate = module("evaluate")
     session = evaluate.open_session(evaluate.SessionConfig("tiny")).session
-    scores = evaluate.scores(session, evaluate.studio(12))
+    scores = evaluate.scores(session, evaluate.fresh(12, studio=True))
     assert np.mean([score.iou for score in scores]) >= 0.9
 
 

@@ -41,8 +41,8 @@ def batches(
                 ahead.append(pool.submit(make, seed, number, count, side))
 
 
-def studio(seed: int, count: int, side: int = 320) -> Iterator[tuple[Array, Array]]:
-    """`count` studio pictures, one at a time: RGB [side, side, 3] and mask [side, side]."""
+def fresh(seed: int, count: int, side: int, studio: bool) -> Iterator[tuple[Array, Array]]:
+    """`count` pictures, one at a time: RGB [side, side, 3] and mask [side, side]."""
     for number in range(count):
-        pictures, masks = make(seed, number, 1, side, studio=True)
+        pictures, masks = make(seed, number, 1, side, studio)
         yield pictures[0], masks[0]

@@ -2,7 +2,7 @@
 
 In: the logs of the runs that made the model, in their order, and the pictures of `examples/`. Out,
 in `docs/tiny/`: `course.png`, loss and IoU over steps; `made.jpg` and `examples.jpg`, pictures
-above the bundled model's masks and cutouts.
+above their true masks, where these are known, the bundled model's masks and cutouts.
 """
 
 import argparse
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from rembg_beam.transforms.models.config import SessionConfig
@@ -21,6 +20,8 @@ from training.batches import make
 
 ROOT = Path(__file__).resolve().parent.parent
 _SIDE = 192
+# Seed and number of a batch that no training saw, and its pictures.
+_MADE = (evaluate.SEED, 10_000, 8)
 
 
 def course(logs: Iterable[Path], output: Path) -> None:
@@ -35,6 +36,8 @@ def course(logs: Iterable[Path], output: Path) -> None:
                 rows.append((first + float(row["step"]), *values))
         ends.append(rows[-1][0])
     steps, losses, made, photos = np.array(rows).T
+    from matplotlib.figure import Figure  # of the extra `training`
+
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(steps, losses)
@@ -50,18 +53,20 @@ def course(logs: Iterable[Path], output: Path) -> None:
     figure.savefig(output, dpi=100)
 
 
-def sheet(session: object, pictures: Sequence[Image.Image], columns: int) -> Image.Image:
-    """Each picture above its mask and its cutout on white."""
-    rows = -(-len(pictures) // columns)
-    page = Image.new("RGB", (columns * _SIDE, rows * 3 * _SIDE), "white")
+def sheet(
+    session: object, pictures: Sequence[Image.Image], true: Sequence[Image.Image] = ()
+) -> Image.Image:
+    """Each picture above its true mask, where there are any, its mask and its cutout on white."""
+    rows = 4 if true else 3
+    page = Image.new("RGB", (len(pictures) * _SIDE, rows * _SIDE), "white")
     for number, picture in enumerate(pictures):
         small = ImageOps.pad(picture.convert("RGB"), (_SIDE, _SIDE), color="white")
         (mask,) = session.predict(picture.convert("RGB"))  # type: ignore[attr-defined]
         mask = ImageOps.pad(mask, (_SIDE, _SIDE), color=0)
         cutout = Image.composite(small, Image.new("RGB", small.size, "white"), mask)
-        left, top = number % columns * _SIDE, number // columns * 3 * _SIDE
-        for row, part in enumerate((small, mask.convert("RGB"), cutout)):
-            page.paste(part, (left, top + row * _SIDE))
+        known = [true[number].resize((_SIDE, _SIDE))] if true else []
+        for row, part in enumerate((small, *known, mask, cutout)):
+            page.paste(part.convert("RGB"), (number * _SIDE, row * _SIDE))
     return page
 
 
@@ -74,14 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     course(given.logs, given.output / "course.png")
     session = open_session(SessionConfig("tiny")).session
-    made, _ = make(evaluate.STUDIO_SEED, 10_000, 8, 2 * _SIDE)
+    made, masks = ([Image.fromarray(a) for a in arrays] for arrays in make(*_MADE, 2 * _SIDE))
+    sheet(session, made, masks).save(given.output / "made.jpg", quality=88)
     found = sorted([*(ROOT / "examples").rglob("*.jpg"), *(ROOT / "examples").rglob("*.png")])
-    sheets: dict[str, list[Image.Image]] = {
-        "made.jpg": [Image.fromarray(p) for p in made],
-        "examples.jpg": [ImageOps.exif_transpose(Image.open(p)) for p in found],
-    }
-    for name, pictures in sheets.items():
-        sheet(session, pictures, min(len(pictures), 8)).save(given.output / name, quality=88)
+    examples = [ImageOps.exif_transpose(Image.open(path)) for path in found]
+    sheet(session, examples).save(given.output / "examples.jpg", quality=88)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from training.colours import Array
 
 SIDE = 320
 # Its mask was made by SAM from a click, not by a model that looks for the subject.
-_PROMPTED = {"plants-1"}
+PROMPTED = {"plants-1"}
 
 
 def iou(found: Array, true: Array) -> float:
@@ -35,7 +35,7 @@ def photos(folder: Path) -> Iterator[tuple[str, Image.Image, Array]]:
     """Name, picture and recorded mask [320, 320] of each `NAME.jpg` with a `NAME.rembg.png`."""
     for path in sorted(folder.glob("*.jpg")):
         recorded = path.with_suffix(".rembg.png")
-        if recorded.exists() and path.stem not in _PROMPTED:
+        if recorded.exists() and path.stem not in PROMPTED:
             alpha = Image.open(recorded).getchannel("A")
             small = alpha.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             yield path.stem, Image.open(path).convert("RGB"), np.asarray(small) / 255.0

@@ -7,6 +7,7 @@ model elsewhere than asked.
 """
 
 import functools
+import importlib
 import importlib.util
 import logging
 import threading
@@ -24,6 +25,9 @@ _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
     "execution_mode": "ExecutionMode",
 }
+
+# Of an import of rembg; of one that finds pymatting compiled, a tenth.
+_SLOW_SECONDS = 8.0
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Loaded(NamedTuple):
 def open_session(config: SessionConfig) -> Loaded:
     """A new session; most want `acquire`."""
     require_onnxruntime()
+    _import_rembg()
     for warning in providers.side_by_side():
         _warn_once(warning)
     config = _with_successors(config)
@@ -80,6 +85,21 @@ def require_onnxruntime() -> None:
             "no onnxruntime on this machine: install rembg-beam[cpu], rembg-beam[gpu] (NVIDIA) or "
             "rembg-beam[openvino] where the workers run, exactly one of them"
         )
+
+
+def _import_rembg() -> None:
+    """Imports it, and says so where pymatting, a part of it, compiles itself first."""
+    note = threading.Timer(
+        _SLOW_SECONDS,
+        _log.info,
+        ["rembg is imported for the first time here: its pymatting compiles, for up to a minute"],
+    )
+    note.daemon = True
+    note.start()
+    try:
+        importlib.import_module("rembg")
+    finally:
+        note.cancel()
 
 
 def _proved(config: SessionConfig) -> Loaded:
