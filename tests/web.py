@@ -185,7 +185,7 @@ def _bomb(handler: Any, server: Server, query: str, times: int) -> None:
 
 def _layers(count: int) -> bytes:
     packing = zlib.compressobj(9, wbits=31)
-    body = b"".join(packing.compress(bytes(10_000_000)) for _ in range(300)) + packing.flush()
+    body = b"".join(packing.compress(bytes(10_000_000)) for _ in range(100)) + packing.flush()
     for _ in range(count - 1):
         body = gzip.compress(body, 9)
     return body
