@@ -10,6 +10,7 @@
     models        the command that lists models and fetches their files
     providers     the command that tells which execution providers work
     run           the command itself: exit status, summary, Ctrl-C
+    __main__      its start, before Beam is imported
 
 It uses `rembg_beam.transforms`, which knows nothing of it.
 """

@@ -287,6 +287,26 @@ sys.exit(run.main(sys.argv[1:]))
 """
 
 
+IMPATIENT = """
+import importlib.abc, sys
+
+class Impatient(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == "apache_beam":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+from rembg_beam.pipelines.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_beam_is_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPATIENT], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "rembg-beam: interrupted before anything ran\n"
+
+
 def test_chatter_goes_to_stderr(photos: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
