@@ -6,6 +6,7 @@ as it does in a run.
 
 import sys
 
+
 def main() -> int:
     """The command; returns its exit status."""
     try:
