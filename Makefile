@@ -24,7 +24,7 @@ help:
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
-	@echo "make train-tiny     train it anew, in .venv-training/; takes about three hours on 2 cores"
+	@echo "make train-tiny     train it anew, in .venv-training/; takes nearly three hours on 2 cores"
 	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
 
@@ -77,7 +77,7 @@ eval-tiny: $(VENV)/dev
 	$(BIN)/python -m training.evaluate --photos $(PHOTOS)
 
 train-tiny: $(TRAINING)/dev
-	$(TRAINING)/bin/python -m training.train --output trained
+	$(TRAINING)/bin/python -m training.train --output trained --photos $(PHOTOS)
 	$(TRAINING)/bin/python -m training.export trained/checkpoint.pt trained/tiny.onnx
 	$(TRAINING)/bin/python -m training.evaluate --model trained/tiny.onnx --photos $(PHOTOS)
 

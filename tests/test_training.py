@@ -3,12 +3,12 @@ and, where torch is installed (`make test-training`), a net that learns and is e
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, List
 
+import cutting
 import numpy as np
 import onnxruntime
 import pytest
-import standins
 from PIL import Image
 
 from rembg_beam.transforms.models import catalogue
@@ -19,6 +19,11 @@ def module(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Imports a module of `training/`."""
     monkeypatch.syspath_prepend(root)
     return lambda name: importlib.import_module(f"training.{name}")
+
+
+def edges(image: Any) -> Any:
+    """How much an image changes at each pixel."""
+    return np.hypot(*np.gradient(image.astype(float)))
 
 
 def test_a_seed_makes_the_same_pictures_anywhere(module: Any) -> None:
@@ -43,6 +48,27 @@ def test_every_picture_has_a_subject_that_can_be_seen(module: Any, studio: bool)
         apart = np.abs(picture[inside].mean(0) - picture[~inside].mean(0)).sum()
         spread = np.abs(picture[inside].std(0) - picture[~inside].std(0)).sum()
         assert apart + spread > 2
+    # Pictures change at the edges of their own masks more than at those of others.
+    strength = [edges(picture.mean(2)) for picture in pictures]
+    own = np.mean([s[edges(m) > 60].mean() for s, m in zip(strength, masks)])
+    others = np.mean([s[edges(m) > 60].mean() for s, m in zip(strength, np.roll(masks, 1, 0))])
+    assert own > 1.5 * others
+
+
+def test_a_shadow_is_no_subject_and_what_hides_it_is_none(module: Any) -> None:
+    compose = module("compose")
+    rng = np.random.default_rng(3)
+    scene = np.full((96, 96, 3), 0.5, np.float32)
+    subject, alpha = np.zeros((96, 96, 3), np.float32), np.zeros((96, 96), np.float32)
+    subject[..., 0], alpha[30:60, 30:60] = 1, 1
+    for _ in range(20):
+        picture, mask = compose._set(rng, scene, subject, alpha, shadow=True)
+        assert mask[38:52, 38:52].min() > 0.5 and mask[:20].max() == mask[70:].max() == 0
+        assert picture[45, 45, 0] > picture[45, 45, 1]
+        hidden, left = compose._occluded(rng, picture, mask)
+        lost = mask - left
+        changed = np.abs(hidden - picture).max(2)[lost > 0.1] > 0.004
+        assert lost.min() >= 0 and changed.sum() >= 0.9 * changed.size
 
 
 def test_no_picture_of_the_demo_is_a_texture(module: Any, root: Path) -> None:
@@ -129,36 +155,87 @@ def test_the_bundled_model_finds_what_stands_in_a_studio(module: Any) -> None:
 
 def test_two_steps_and_what_comes_of_them(module: Any, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="make test-training")
-    train, export, start, network = (module(n) for n in ("train", "export", "start", "network"))
+    train, export, network = (module(name) for name in ("train", "export", "network"))
     photo = Image.fromarray(np.full((30, 40, 3), 99, np.uint8))
     photo.save(tmp_path / "wall.jpg")
     photo.convert("RGBA").save(tmp_path / "wall.rembg.png")
-    arguments = ["--steps", "2", "--fine", "1", "--photos", str(tmp_path)]
+    arguments = ["--steps", "2", "--seed", "3", "--photos", str(tmp_path)]
     train.main([*arguments, "--output", str(tmp_path / "one")])
     train.main([*arguments, "--output", str(tmp_path / "again")])
     head, row = (tmp_path / "one" / "log.csv").read_text().splitlines()
     assert head == "step,seconds,loss,iou_made,iou_photos" and row.startswith("2,")
     assert all(np.isfinite(float(value)) for value in row.split(","))
-    weights = [
+    one, again = (
         torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("one", "again")
-    ]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    )
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    torch.manual_seed(3)
+    untrained = dict(network.Net().named_parameters())
+    assert not any(torch.equal(one[name], untrained[name]) for name in untrained)
 
     model = tmp_path / "model.onnx"
     export.main([str(tmp_path / "one" / "checkpoint.pt"), str(model)])
     assert model.stat().st_size <= 5_000_000
-    net = network.Net()
-    net.load_state_dict(weights[0])
-    pictures, _ = module("batches").make(1, 0, 8, train.FINE)
-    x = network.normalised(torch.from_numpy(pictures))
-    again = network.Net()
-    start.load(again, model, x)
-    with torch.no_grad():
-        assert torch.allclose(net.eval()(x)[0], again.eval()(x)[0], atol=1e-3)
 
 
-def test_a_model_of_another_kind_is_no_start(module: Any, tmp_path: Path) -> None:
+def test_a_training_that_was_stopped_goes_on(module: Any, tmp_path: Path, monkeypatch: Any) -> None:
     torch = pytest.importorskip("torch", reason="make test-training")
-    (path,) = standins.write(tmp_path, catalogue.find("u2netp"))
-    with pytest.raises(ValueError, match="convolutions"):
-        module("start").load(module("network").Net(), path, torch.zeros(2, 3, 64, 64))
+    train = module("train")
+    told: Dict[str, Any] = {"steps": 3, "seed": 3, "rate": 1e-3, "every": 1}
+    whole = train.train(tmp_path / "whole", **told).state_dict()
+    update = train.AveragedModel.update_parameters
+    calls: List[int] = []
+
+    def stop(mean: Any, net: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        update(mean, net)
+
+    monkeypatch.setattr(train.AveragedModel, "update_parameters", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(tmp_path / "stopped", **told)
+    again = train.train(tmp_path / "stopped", **told).state_dict()
+    assert len(calls) == 4 and all(torch.equal(whole[name], again[name]) for name in whole)
+    logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "stopped")]
+    without_seconds = [[row.split(",")[::2] for row in log.splitlines()] for log in logs]
+    assert without_seconds[0] == without_seconds[1] and len(without_seconds[0]) == 4
+    with pytest.raises(ValueError, match="other steps, seed or rate"):
+        train.train(tmp_path / "stopped", **{**told, "seed": 4})
+
+
+def test_the_net_learns_a_batch_by_heart(module: Any) -> None:
+    torch = pytest.importorskip("torch", reason="make test-training")
+    network = module("network")
+    pictures, masks = module("batches").make(1, 0, 4, 64)
+    x = network.normalised(torch.from_numpy(pictures))
+    y = torch.from_numpy(masks)[:, None].float() / 255
+    torch.manual_seed(0)
+    net = network.Net()
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        total, _ = network.loss(net, x, y)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < losses[0] / 3
+
+
+def test_pictures_are_normalised_as_rembg_does_it(module: Any) -> None:
+    torch = pytest.importorskip("torch", reason="make test-training")
+    picture = (np.random.default_rng(0).random((320, 320, 3)) * 180).astype(np.uint8)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    normalize = cutting.rembgs_own().normalize
+    (theirs,) = normalize(Image.fromarray(picture), mean, std, (320, 320)).values()
+    ours = module("network").normalised(torch.from_numpy(picture[None]))
+    assert np.abs(ours.numpy() - theirs).max() < 1e-5
+
+
+def test_sides_grow(module: Any) -> None:
+    pytest.importorskip("torch", reason="make test-training")
+    train = module("train")
+    sides = [train.side_at(step, 100) for step in range(100)]
+    assert sides == [128] * 65 + [192] * 22 + [256] * 13
+    assert train.side_at(0, 1) == 128 and train.side_at(1, 2) == 128

@@ -1,4 +1,4 @@
-"""Animals: standing, lying, sitting, from the front, close up, birds and fish.
+"""Animals: standing, lying, sitting, from the front, close up, birds.
 
 In: a generator. Out: a `Figure` about two units long or high, its feet at the bottom.
 """
@@ -7,10 +7,8 @@ import numpy as np
 from numpy.random import Generator
 
 from training import colours, textures
-from training.figures import Figure
+from training.figures import Figure, Point
 from training.textures import Material
-
-Point = tuple[float, float]
 
 
 def _dark(rng: Generator) -> Material:
@@ -347,7 +345,7 @@ def facing(rng: Generator) -> Figure:
 
 
 def close(rng: Generator) -> Figure:
-    """A head that fills the picture, the body below it outside."""
+    """A head, large in the picture, and the beginning of a body below it."""
     figure = Figure()
     coat, belly = textures.coat(rng), textures.coat(rng)
     lean = rng.normal(0, 0.5)

@@ -26,11 +26,11 @@ def make(
 
 
 def batches(
-    seed: int, count: int, sides: list[int], workers: int = 1
+    seed: int, count: int, sides: list[int], workers: int = 1, first: int = 0
 ) -> Iterator[tuple[Array, Array]]:
-    """A batch of `count` pictures for each of `sides`, some made ahead."""
+    """A batch of `count` pictures for each of `sides` from the `first`, some made ahead."""
     with ProcessPoolExecutor(workers) as pool:
-        numbers = iter(enumerate(sides))
+        numbers = itertools.islice(enumerate(sides), first, None)
         ahead = [
             pool.submit(make, seed, number, count, side)
             for number, side in itertools.islice(numbers, 4 * workers)

@@ -9,6 +9,7 @@ import argparse
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -43,7 +44,7 @@ def course(logs: Iterable[Path], output: Path) -> None:
     left.plot(steps, losses)
     left.set(title="Loss on made pictures", xlabel="steps of 16 pictures", ylim=(0, None))
     right.plot(steps, made, label="made pictures, while learning")
-    right.plot(steps, photos, label="five photos, mean of the weights")
+    right.plot(steps, photos, label="photos at 256 px, mean of the weights")
     right.set(title="Mean IoU at 0.5", xlabel="steps of 16 pictures", ylim=(0.4, 1))
     right.legend(loc="lower right")
     for axes in (left, right):
@@ -54,14 +55,14 @@ def course(logs: Iterable[Path], output: Path) -> None:
 
 
 def sheet(
-    session: object, pictures: Sequence[Image.Image], true: Sequence[Image.Image] = ()
+    session: Any, pictures: Sequence[Image.Image], true: Sequence[Image.Image] = ()
 ) -> Image.Image:
     """Each picture above its true mask, where there are any, its mask and its cutout on white."""
     rows = 4 if true else 3
     page = Image.new("RGB", (len(pictures) * _SIDE, rows * _SIDE), "white")
     for number, picture in enumerate(pictures):
         small = ImageOps.pad(picture.convert("RGB"), (_SIDE, _SIDE), color="white")
-        (mask,) = session.predict(picture.convert("RGB"))  # type: ignore[attr-defined]
+        (mask,) = session.predict(picture.convert("RGB"))
         mask = ImageOps.pad(mask, (_SIDE, _SIDE), color=0)
         cutout = Image.composite(small, Image.new("RGB", small.size, "white"), mask)
         known = [true[number].resize((_SIDE, _SIDE))] if true else []

@@ -1,7 +1,7 @@
 """The net: 1.2 million parameters, a U of inverted residuals over six scales, and its loss.
 
 In: normalised RGB float32 [N, 3, S, S], S a multiple of 32. Out: logits [N, 1, S, S] and those of
-five coarser scales, which are there for the loss alone.
+four coarser scales, which are there for the loss alone.
 """
 
 from itertools import pairwise
@@ -58,7 +58,7 @@ class Net(nn.Module):
         self.gl = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(ch[-1], ch[-1], 1), nn.Sigmoid())
         self.lat = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(up))
         self.dec = nn.ModuleList(nn.Sequential(_conv(2 * c, c), _Block(c, 2)) for c in up[1:])
-        self.side = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in up[1:])
+        self.side = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in up[2:])
         self.fin = nn.Sequential(
             _conv(ch[0] + 3, 12), _conv(12, 12), nn.Conv2d(12, 1, 3, padding=1)
         )
@@ -71,18 +71,22 @@ class Net(nn.Module):
             scales.append(h)
         h = self.ctx(h)
         h = h * self.gl(h)
-        sides = []
-        for lat, dec, side, skip in zip(self.lat, self.dec, self.side, scales[-2::-1]):
+        decoded = []
+        for lat, dec, skip in zip(self.lat, self.dec, scales[-2::-1]):
             grown = F.interpolate(lat(h), size=skip.shape[2:], mode="bilinear", align_corners=False)
             h = dec(torch.cat([grown, skip], 1))
-            sides.append(side(h))
+            decoded.append(h)
+        # Not the coarsest, of a few pixels.
+        sides = [side(d) for side, d in zip(self.side, decoded[1:])]
         h = F.interpolate(h, size=x.shape[2:], mode="bilinear", align_corners=False)
         return self.fin(torch.cat([h, x], 1)), sides
 
 
 def normalised(pictures: Tensor) -> Tensor:
-    """RGB uint8 [N, S, S, 3] as the net takes it."""
-    return (pictures.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
+    """RGB uint8 [N, S, S, 3] as the net takes it: by the greatest value of each, as in rembg."""
+    x = pictures.permute(0, 3, 1, 2).float()
+    greatest = x.amax((1, 2, 3), keepdim=True).clamp(min=1)
+    return (x / greatest - MEAN) / STD
 
 
 def _loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -98,7 +102,7 @@ def loss(net: Net, pictures: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """The loss, sides at 0.3 among it, and the logits; masks float32 [N, 1, S, S] in 0..1."""
     out, sides = net(pictures)
     total = _loss(out, masks)
-    for side in sides[1:]:
+    for side in sides:
         small = F.interpolate(masks, size=side.shape[2:], mode="area")
         total = total + 0.3 / len(sides) * _loss(side, small)
     return total, out

@@ -278,7 +278,7 @@ def person(rng: Generator) -> Figure:
 
 
 def bust(rng: Generator) -> Figure:
-    """Head and shoulders, whose lower edge lies outside the picture."""
+    """Head and shoulders, cut off below."""
     figure = Figure()
     tone = colours.of(rng, "skin")
     skin = textures.marbled(tone, colours.near(rng, tone, 0.05), int(rng.integers(0, 3)))

@@ -17,9 +17,11 @@ from training.colours import Array
 
 Material = Callable[[Generator, int], Array]
 
-# CC0 (brick, grass, gravel, camera) and public domain (clock, hubble_deep_field) by scikit-image's
-# own list of licences.
+# CC0 (brick, grass, gravel, camera) and public domain (clock, hubble_deep_field) by the docstrings
+# of scikit-image's `data`.
 SAMPLES = ("brick", "grass", "gravel", "camera", "clock", "hubble_deep_field")
+# Of those with a subject of their own only parts are surfaces.
+_WITH_SUBJECT = ("camera", "clock")
 
 
 @cache
@@ -138,9 +140,11 @@ def sampled(name: str | None = None) -> Material:
     """A part of one of `SAMPLES`, tinted, at any scale."""
 
     def paint(rng: Generator, side: int) -> Array:
-        picture = _sample(name or str(rng.choice(SAMPLES)))
+        chosen = name or str(rng.choice(SAMPLES))
+        picture = _sample(chosen)
         height, width = picture.shape[:2]
-        crop = int(rng.uniform(0.15, 1) * min(height, width))
+        largest = 0.35 if chosen in _WITH_SUBJECT else 1
+        crop = int(rng.uniform(0.15, largest) * min(height, width))
         top, left = rng.integers(0, height - crop + 1), rng.integers(0, width - crop + 1)
         part = cv2.resize(
             picture[top : top + crop, left : left + crop],

@@ -1,9 +1,10 @@
 """Trains the net: `python -m training.train --output DIR`.
 
-In: a seed, and weights to start from where some are given. Out, in `--output`: `checkpoint.pt`, the
-mean of the weights, which is what gets exported, and `log.csv`: step, seconds, loss and IoU on made
-pictures since the last row, IoU of the mean on the photos. Photos are watched, never learnt from,
-and change nothing here.
+In: a seed. Out, in `--output`: `checkpoint.pt`,
+the mean of the weights, which is what gets exported, and `log.csv`: step, seconds, loss and IoU on
+made pictures since the last row, IoU of the mean on the photos. Photos are watched, never learnt
+from, and change nothing here. A training that was stopped goes on from `state.pt`, as if it had not
+been.
 """
 
 import argparse
@@ -18,18 +19,21 @@ import torch
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training import measures, start
-from training.batches import batches, make
+from training import measures
+from training.batches import batches
 from training.network import Net, loss, normalised
 
 BATCH = 16
-COARSE, FINE = 160, 256
+# The side of pictures in each stage, and the share of the steps that ends with it.
+STAGES = ((128, 0.65), (192, 0.87), (256, 1.0))
+FINE = STAGES[-1][0]
 _WARM_UP = 100
+COLUMNS = ["step", "seconds", "loss", "iou_made", "iou_photos"]
 
 
-def sides(steps: int, fine: int) -> list[int]:
-    """The side of each step's pictures: coarse ones first, then `fine` fine ones."""
-    return [COARSE] * (steps - fine) + [FINE] * fine
+def side_at(step: int, steps: int) -> int:
+    """The side of a step's pictures: coarse ones first."""
+    return next(side for side, end in STAGES if step < end * steps)
 
 
 def rate_at(step: int, steps: int, highest: float) -> float:
@@ -53,61 +57,92 @@ def _iou_of_photos(net: Net, folder: Path) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
+class State:
+    """A training between two steps, which can be kept in a file.
+
+    Attributes:
+      net, mean: the net, and the mean of its weights over about the last tenth of the steps.
+      optimizer: of the net.
+      step: how many steps are done.
+      seconds: how long they took.
+      rows: of the log.
+    """
+
+    def __init__(self, steps: int, seed: int, rate: float) -> None:
+        torch.manual_seed(seed)
+        self.told = [steps, seed, rate]
+        self.net = Net()
+        decay = get_ema_multi_avg_fn(max(0.0, 1 - 10 / steps))
+        self.mean = AveragedModel(self.net, multi_avg_fn=decay, use_buffers=True)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=1e-3)
+        self.step, self.seconds = 0, 0.0
+        self.rows: list[list[str]] = []
+
+    def save(self, path: Path) -> None:
+        """Writes it, whole or not at all."""
+        parts = {name: getattr(self, name).state_dict() for name in ("net", "mean", "optimizer")}
+        plain = {name: getattr(self, name) for name in ("told", "step", "seconds", "rows")}
+        temporary = path.with_suffix(".part")
+        torch.save({**parts, **plain}, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Goes on from a file; `ValueError` if it is of a training that was told otherwise."""
+        kept = torch.load(path, weights_only=True)
+        if kept["told"] != self.told:
+            raise ValueError(
+                f"{path} is of a training of other steps, seed or rate, {kept['told']}, not "
+                f"{self.told}: give another --output, or remove it"
+            )
+        for name in ("net", "mean", "optimizer"):
+            getattr(self, name).load_state_dict(kept[name])
+        self.step, self.seconds, self.rows = kept["step"], kept["seconds"], kept["rows"]
+
+
 def train(
     output: Path,
     steps: int,
-    fine: int,
     seed: int,
     rate: float,
-    start_from: Path | None = None,
     photos: Path | None = None,
     every: int = 100,
     workers: int = 1,
 ) -> Net:
-    """Runs `steps` steps and returns the mean of the weights."""
+    """Runs the steps that `output` doesn't hold yet, of `steps`; the mean of the weights."""
     output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    net = Net()
-    if start_from is not None:
-        first, _ = make(seed + 1, 0, 4 * BATCH, COARSE)
-        start.load(net, start_from, normalised(torch.from_numpy(first)))
-    net.train()
-    # Of about the last tenth of the steps.
-    decay = max(0.0, 1 - 10 / steps)
-    mean = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
-    began, losses, ious = time.monotonic(), [], []
+    state = State(steps, seed, rate)
+    if (output / "state.pt").exists():
+        state.load(output / "state.pt")
+    net = state.net.train()
+    sides = [side_at(step, steps) for step in range(steps)]
+    began, losses, ious = time.monotonic() - state.seconds, [], []
+    for pictures, masks in batches(seed, BATCH, sides, workers, state.step):
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate_at(state.step, steps, rate)
+        x = normalised(torch.from_numpy(pictures))
+        y = torch.from_numpy(masks)[:, None].float() / 255
+        total, out = loss(net, x, y)
+        state.optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        state.optimizer.step()
+        state.mean.update_parameters(net)
+        state.step += 1
+        losses.append(float(total.detach()))
+        ious += [measures.iou(p, m) for p, m in zip(out.detach()[:, 0].sigmoid(), y[:, 0])]
+        if state.step % every == 0 or state.step == steps:
+            watched = _iou_of_photos(state.mean.module, photos) if photos else math.nan
+            state.seconds = time.monotonic() - began
+            values = (np.mean(losses), np.mean(ious), watched)
+            row = [str(state.step), f"{state.seconds:.0f}", *(f"{v:.4f}" for v in values)]
+            state.rows.append(row)
+            print(*row, flush=True)
+            losses, ious = [], []
+            state.save(output / "state.pt")
     with (output / "log.csv").open("w", newline="") as log:
-        rows = csv.writer(log, lineterminator="\n")
-        rows.writerow(["step", "seconds", "loss", "iou_made", "iou_photos"])
-        for step, (pictures, masks) in enumerate(batches(seed, BATCH, sides(steps, fine), workers)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate_at(step, steps, rate)
-            x = normalised(torch.from_numpy(pictures))
-            y = torch.from_numpy(masks)[:, None].float() / 255
-            total, out = loss(net, x, y)
-            optimizer.zero_grad()
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimizer.step()
-            mean.update_parameters(net)
-            losses.append(float(total.detach()))
-            ious += [measures.iou(p, m) for p, m in zip(out.detach()[:, 0].sigmoid(), y[:, 0])]
-            if (step + 1) % every == 0 or step + 1 == steps:
-                watched = _iou_of_photos(mean.module, photos) if photos else math.nan
-                seconds = time.monotonic() - began
-                row = [
-                    step + 1,
-                    f"{seconds:.0f}",
-                    *(f"{v:.4f}" for v in (np.mean(losses), np.mean(ious), watched)),
-                ]
-                rows.writerow(row)
-                log.flush()
-                print(*row, flush=True)
-                losses, ious = [], []
-                torch.save(mean.module.state_dict(), output / "checkpoint.pt")
-    mean.module.eval()
-    return mean.module
+        csv.writer(log, lineterminator="\n").writerows([COLUMNS, *state.rows])
+    torch.save(state.mean.module.state_dict(), output / "checkpoint.pt")
+    return state.mean.module.eval()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,11 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m training.train", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoint and log")
-    parser.add_argument("--steps", type=int, default=10_000, help=f"of {BATCH} pictures each")
-    parser.add_argument("--fine", type=int, default=2_500, help=f"the last of them at {FINE} px")
+    parser.add_argument("--steps", type=int, default=12_000, help=f"of {BATCH} pictures each")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
-    parser.add_argument("--start_from", type=Path, help="a checkpoint.pt or an exported .onnx")
     parser.add_argument("--photos", type=Path, help="folder of photos to watch the IoU on")
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")

@@ -214,7 +214,7 @@ def boat(rng: Generator) -> Figure:
 
 
 def rocket(rng: Generator) -> Figure:
-    """A rocket that stands or starts; its fire belongs to it, the smoke does not."""
+    """A rocket that stands or starts; its fire belongs to it."""
     figure = Figure()
     paint, other = _paint(rng), textures.material(rng)
     thick = rng.uniform(0.07, 0.35)
