@@ -39,8 +39,16 @@ def test_a_seed_makes_the_same_pictures_anywhere(module: Any) -> None:
     assert not np.array_equal(here[0][0], other)
 
 
-@pytest.mark.parametrize("studio", [True, False])
-def test_every_picture_has_a_subject_that_can_be_seen(module: Any, studio: bool) -> None:
+def test_a_part_of_a_batch_is_in_a_studio(module: Any) -> None:
+    batches = module("batches")
+    ((mixed, _),) = batches.batches(5, 2, [64], studio=1)
+    (paper,), _ = batches.make(5, 0, 1, 64, studio=1)
+    (any_scene, _), _ = batches.make(5, 0, 2, 64)
+    assert np.array_equal(mixed[0], paper) and not np.array_equal(mixed[0], any_scene)
+
+
+@pytest.mark.parametrize("studio", [40, 0])
+def test_every_picture_has_a_subject_that_can_be_seen(module: Any, studio: int) -> None:
     pictures, masks = module("batches").make(11, 0, 40, 96, studio)
     for picture, mask in zip(pictures, masks):
         inside = mask > 127
@@ -200,8 +208,30 @@ def test_a_training_that_was_stopped_goes_on(module: Any, tmp_path: Path, monkey
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "stopped")]
     without_seconds = [[row.split(",")[::2] for row in log.splitlines()] for log in logs]
     assert without_seconds[0] == without_seconds[1] and len(without_seconds[0]) == 4
-    with pytest.raises(ValueError, match="other steps, seed or rate"):
+    with pytest.raises(ValueError, match="other steps, seed, rate or start"):
         train.train(tmp_path / "stopped", **{**told, "seed": 4})
+
+
+def test_a_checkpoint_is_refined_at_the_finest_side(
+    module: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    torch = pytest.importorskip("torch", reason="make test-training")
+    train, network = module("train"), module("network")
+    torch.manual_seed(9)
+    start = network.Net()
+    torch.save(start.state_dict(), tmp_path / "start.pt")
+    told: List[Any] = []
+
+    def batches(seed: int, count: int, sides: List[int], *more: int) -> Any:
+        told.extend([sides, more])
+        return module("batches").batches(seed, 2, [64], *more[:2], 1)
+
+    monkeypatch.setattr(train, "batches", batches)
+    # Steps of no size: what comes out is the start.
+    refined = train.train(tmp_path, 1, seed=3, rate=0.0, start=tmp_path / "start.pt")
+    assert told == [[256], (1, 0, train.STUDIO)]
+    for name, parameter in start.named_parameters():
+        assert torch.equal(dict(refined.named_parameters())[name], parameter), name
 
 
 def test_the_net_learns_a_batch_by_heart(module: Any) -> None:
@@ -237,5 +267,5 @@ def test_sides_grow(module: Any) -> None:
     pytest.importorskip("torch", reason="make test-training")
     train = module("train")
     sides = [train.side_at(step, 100) for step in range(100)]
-    assert sides == [128] * 65 + [192] * 22 + [256] * 13
+    assert sides == [128] * 70 + [192] * 18 + [256] * 12
     assert train.side_at(0, 1) == 128 and train.side_at(1, 2) == 128
