@@ -39,17 +39,23 @@ def test_a_seed_makes_the_same_pictures_anywhere(module: Any) -> None:
     assert not np.array_equal(here[0][0], other)
 
 
-def test_a_part_of_a_batch_is_in_a_studio(module: Any) -> None:
-    batches = module("batches")
+def test_a_part_of_a_batch_is_in_a_studio_and_a_part_posed(module: Any) -> None:
+    batches, compose = module("batches"), module("compose")
     ((mixed, _),) = batches.batches(5, 2, [64], studio=1)
+    ((both, masks),) = batches.batches(5, 3, [64], studio=1, posed=1)
+    rng = np.random.default_rng([5, 0])
+    parts = [compose.picture(rng, 64, True), compose.posed_picture(rng, 64)]
+    parts.append(compose.picture(rng, 64))
+    assert np.array_equal(both, [rgb for rgb, _ in parts])
+    assert np.array_equal(masks, [mask for _, mask in parts])
     (paper,), _ = batches.make(5, 0, 1, 64, studio=1)
     (any_scene, _), _ = batches.make(5, 0, 2, 64)
     assert np.array_equal(mixed[0], paper) and not np.array_equal(mixed[0], any_scene)
 
 
-@pytest.mark.parametrize("studio", [40, 0])
-def test_every_picture_has_a_subject_that_can_be_seen(module: Any, studio: int) -> None:
-    pictures, masks = module("batches").make(11, 0, 40, 96, studio)
+@pytest.mark.parametrize(("studio", "posed"), [(40, 0), (0, 0), (0, 40)])
+def test_every_picture_has_a_subject_that_can_be_seen(module: Any, studio: int, posed: int) -> None:
+    pictures, masks = module("batches").make(11, 0, 40, 96, studio, posed)
     for picture, mask in zip(pictures, masks):
         inside = mask > 127
         assert 0.003 < inside.mean() < 0.97
@@ -77,6 +83,50 @@ def test_a_shadow_is_no_subject_and_what_hides_it_is_none(module: Any) -> None:
         lost = mask - left
         changed = np.abs(hidden - picture).max(2)[lost > 0.1] > 0.004
         assert lost.min() >= 0 and changed.sum() >= 0.9 * changed.size
+
+
+def test_what_stands_behind_a_portrait_is_no_subject(module: Any, monkeypatch: Any) -> None:
+    posed, compose = module("posed"), module("compose")
+    shown: List[Any] = []
+
+    def red(rng: Any, picture: Any) -> Any:
+        shown.append(picture)
+        return np.broadcast_to(np.array([1, 0, 0], np.float32), picture.shape)
+
+    monkeypatch.setattr(posed, "_shown", red)
+    monkeypatch.setattr(compose, "any_posed", posed.portrait)
+    for seed in range(12):
+        scene, _, alpha = posed.portrait(np.random.default_rng(seed), 64)
+        # Down to the lower edge; whatever is shown is the scene's.
+        assert 0.05 < (alpha > 0.5).mean() < 0.97 and alpha[-1].max() > 0.5
+        _, mask = compose.posed_picture(np.random.default_rng(seed), 64)
+        assert np.abs(mask / 255 - alpha).mean() < 0.1
+        if shown:
+            assert np.allclose(scene[alpha == 0], [1, 0, 0], atol=1e-4)
+        shown.clear()
+
+
+def test_planks_reach_into_every_corner(module: Any) -> None:
+    textures = module("textures")
+    for seed in range(20):
+        wood = textures.planks(np.full(3, 0.6, np.float32), np.full(3, 0.5, np.float32))
+        board = wood(np.random.default_rng(seed), 48)
+        assert board.shape == (48, 48, 3) and board.min() >= 0 and board.max() <= 1
+        assert board[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 0.02
+
+
+def test_a_figure_joined_to_another_lies_over_it(module: Any) -> None:
+    figures, textures = module("figures"), module("textures")
+    white, black = (textures.plain(np.full(3, shade, np.float32)) for shade in (1.0, 0.0))
+    large, small = figures.Figure(), figures.Figure()
+    square = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    large.polygon(square, white)
+    small.polygon(square, black)
+    large.join(small, 0.5, (0.5, 0.5))
+    assert [end.tolist() for end in large.box()] == [[-1, -1], [1, 1]]
+    rgb, alpha = large.render(np.random.default_rng(0), 32, 10, np.array([16, 16]))
+    assert alpha[8:24, 8:24].min() == 1
+    assert rgb[8:14, 8:14].mean() > 0.6 and rgb[18:24, 18:24].max() < 0.05
 
 
 def test_no_picture_of_the_demo_is_a_texture(module: Any, root: Path) -> None:
@@ -208,7 +258,7 @@ def test_a_training_that_was_stopped_goes_on(module: Any, tmp_path: Path, monkey
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "stopped")]
     without_seconds = [[row.split(",")[::2] for row in log.splitlines()] for log in logs]
     assert without_seconds[0] == without_seconds[1] and len(without_seconds[0]) == 4
-    with pytest.raises(ValueError, match="other steps, seed, rate or start"):
+    with pytest.raises(ValueError, match="other steps, seed, rate, start or posed"):
         train.train(tmp_path / "stopped", **{**told, "seed": 4})
 
 
@@ -228,8 +278,8 @@ def test_a_checkpoint_is_refined_at_the_finest_side(
 
     monkeypatch.setattr(train, "batches", batches)
     # Steps of no size: what comes out is the start.
-    refined = train.train(tmp_path, 1, seed=3, rate=0.0, start=tmp_path / "start.pt")
-    assert told == [[256], (1, 0, train.STUDIO)]
+    refined = train.train(tmp_path, 1, seed=3, rate=0.0, start=tmp_path / "start.pt", posed=2)
+    assert told == [[256], (1, 0, train.STUDIO, 2)]
     for name, parameter in start.named_parameters():
         assert torch.equal(dict(refined.named_parameters())[name], parameter), name
 

@@ -1,7 +1,7 @@
 """Makes `tiny`, the model inside the package: pictures by a program, and a net trained on them.
 
     people, animals, vehicles, things -> figures -> compose -> batches -> train -> export
-                                          scenes -> compose    batches -> evaluate -> card
+                         scenes, props -> posed -> compose    batches -> evaluate -> card
 
 All of them are painted with `colours` and `textures`.
 

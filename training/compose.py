@@ -13,6 +13,7 @@ from training.animals import any_animal, close
 from training.colours import Array
 from training.figures import Figure
 from training.people import bust, person
+from training.posed import any_posed
 from training.textures import blur, mix, noise
 from training.things import any_thing
 from training.vehicles import any_vehicle
@@ -196,6 +197,13 @@ def _set(
     if rng.random() < 0.4:
         alpha = blur(alpha, rng.uniform(0.3, 1.2))
     return mix(scene, rgb, alpha), alpha
+
+
+def posed_picture(rng: Generator, side: int) -> tuple[Array, Array]:
+    """A still life or a portrait, and its mask."""
+    scene, rgb, alpha = any_posed(rng, side)
+    scene, alpha = _set(rng, np.clip(scene, 0, 1), rgb, alpha, shadow=rng.random() < 0.75)
+    return _filed(rng, _graded(rng, scene)), np.round(alpha * 255).astype(np.uint8)
 
 
 def picture(rng: Generator, side: int, studio: bool = False) -> tuple[Array, Array]:

@@ -82,6 +82,11 @@ class Figure:
             )
             self._add(hull[:, 0].astype(np.float64), material, True)
 
+    def join(self, other: "Figure", scale: float, at: Point) -> None:
+        """Draws another figure over this one, `scale` times as large, its origin at `at`."""
+        for points, material, convex in other._polygons:
+            self._add(points * scale + np.asarray(at), other._materials[material], convex)
+
     def warp(self, turn: float = 0, taper: float = 0, flip: bool = False) -> None:
         """Turns by radians, narrows towards the bottom (a camera from above), mirrors."""
         low, high = self.box()

@@ -277,8 +277,37 @@ def person(rng: Generator) -> Figure:
     return figure
 
 
-def bust(rng: Generator) -> Figure:
-    """Head and shoulders, cut off below."""
+def _badges(figure: Figure, rng: Generator, wide: float, neck: float) -> None:
+    """Badges, a zip, straps with buckles."""
+    for _ in range(int(rng.integers(0, 5))):
+        at = (rng.uniform(-0.8, 0.8) * wide, neck + rng.uniform(0.4, 1.2))
+        size = rng.uniform(0.05, 0.2)
+        figure.ellipse(at, (size, size * rng.uniform(0.5, 1.1)), textures.material(rng))
+        figure.ellipse(at, (size * 0.8, size * 0.5), textures.material(rng))
+    for x in rng.uniform(-0.5, 0.5, int(rng.integers(0, 3))) * wide:
+        band = textures.plain(colours.any_colour(rng))
+        figure.spine([(x, neck + 0.1), (x * 1.1, neck + 1.5)], [0.05, rng.uniform(0.04, 0.1)], band)
+
+
+def _collar(figure: Figure, rng: Generator, size: float, neck: float) -> None:
+    """The near half of a stiff ring around the neck, and what is dark inside."""
+    wide, flat = size * rng.uniform(1.1, 1.8), size * rng.uniform(0.3, 0.8)
+    turn = np.linspace(0.05, 0.95, 9) * np.pi
+    y = neck + rng.uniform(-0.05, 0.1)
+    arc = np.stack([np.cos(turn) * wide, y + np.sin(turn) * flat], 1)
+    inner = textures.plain(colours.any_colour(rng) * rng.uniform(0.05, 0.6))
+    if rng.random() < 0.7:
+        figure.polygon(
+            np.concatenate([arc, [(-size * 0.5, neck - 0.1), (size * 0.5, neck - 0.1)]]), inner
+        )
+    thick = rng.uniform(0.06, 0.2)
+    for part in (1.0, 0.6, 0.25):
+        shade = textures.plain(colours.rgb(0.6, rng.uniform(0, 0.2), rng.uniform(0.02, 0.8)))
+        figure.spine(arc, [thick * part] * 2, shade)
+
+
+def bust(rng: Generator, suit: bool = False) -> Figure:
+    """Head and shoulders, cut off below; in a `suit` with a stiff collar and badges."""
     figure = Figure()
     tone = colours.of(rng, "skin")
     skin = textures.marbled(tone, colours.near(rng, tone, 0.05), int(rng.integers(0, 3)))
@@ -325,6 +354,10 @@ def bust(rng: Generator) -> Figure:
         figure.ellipse((0, neck + 0.05), (0.38, rng.uniform(0.1, 0.2)), textures.material(rng))
     elif rng.random() < 0.4:
         figure.curve([(-0.22, neck), (0.22, neck), (0, neck + rng.uniform(0.15, 0.5))], skin)
+    if suit:
+        _badges(figure, rng, wide, neck)
     _head(figure, rng, (rng.normal(0, 0.04), 0), size, skin)
+    if suit:
+        _collar(figure, rng, size, neck)
     figure.warp(float(rng.normal(0, 0.06)), 0, bool(rng.random() < 0.5))
     return figure

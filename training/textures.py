@@ -123,6 +123,34 @@ def spotted(a: Array, b: Array) -> Material:
     return paint
 
 
+def planks(a: Array, b: Array) -> Material:
+    """Boards of wood with grain, seams and worn places, in any direction."""
+
+    def paint(rng: Generator, side: int) -> Array:
+        # Painted larger and turned, so that no corner stays empty.
+        wide = side * 3 // 2
+        boards = int(rng.integers(2, 12))
+        grain = np.zeros((wide, wide), np.float32)
+        for power in range(4, 8):
+            cells = rng.random((2**power, 2 ** max(power - 4, 1)), np.float32)
+            grain += cv2.resize(cells, (wide, wide), interpolation=cv2.INTER_CUBIC) / 4
+        board = np.arange(wide) * boards // wide
+        grain += rng.normal(0, rng.uniform(0, 0.25), boards).astype(np.float32)[board][:, None]
+        grain = (grain - 0.5) * rng.uniform(0.5, 2) + 0.5
+        picture = mix(a, b, np.clip(grain, 0, 1))
+        worn = np.clip((noise(rng, wide, 3) * grain - rng.uniform(0.3, 0.7)) * 6, 0, 1)
+        picture = mix(picture, np.clip(a * 0.5 + rng.uniform(0.1, 0.5), 0, 1), worn)
+        seams = np.flatnonzero(np.diff(board))
+        if rng.random() < 0.7:
+            picture[seams] *= rng.uniform(0.1, 0.8)
+        turn = cv2.getRotationMatrix2D((wide / 2, wide / 2), rng.uniform(0, 360), 1)
+        turn[:, 2] -= (wide - side) / 2
+        turned = cv2.warpAffine(picture, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
+        return np.clip(turned, 0, 1)
+
+    return paint
+
+
 def woven(a: Array, b: Array) -> Material:
     """Two stripes across one another: checks, tiles, windows."""
 
