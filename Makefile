@@ -24,7 +24,7 @@ help:
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
-	@echo "make train-tiny     train it anew, in .venv-training/; takes about four hours on 2 cores"
+	@echo "make train-tiny     train it anew, in .venv-training/; takes about six hours on 2 cores"
 	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
 
@@ -82,7 +82,9 @@ train-tiny: export MALLOC_TRIM_THRESHOLD_ = 100000000000
 train-tiny: $(TRAINING)/dev
 	$(TRAINING)/bin/python -m training.train --output trained/coarse --photos $(PHOTOS)
 	$(TRAINING)/bin/python -m training.train --start trained/coarse/checkpoint.pt --steps 3000 \
-		--seed 8 --rate 1e-3 --output trained --photos $(PHOTOS)
+		--seed 8 --rate 1e-3 --output trained/fine --photos $(PHOTOS)
+	$(TRAINING)/bin/python -m training.train --start trained/fine/checkpoint.pt --steps 1500 \
+		--seed 9 --rate 6e-4 --posed 5 --output trained --photos $(PHOTOS)
 	$(TRAINING)/bin/python -m training.export trained/checkpoint.pt trained/tiny.onnx
 	$(TRAINING)/bin/python -m training.evaluate --model trained/tiny.onnx --photos $(PHOTOS)
 

@@ -369,6 +369,25 @@ def close(rng: Generator) -> Figure:
     return figure
 
 
+def near(rng: Generator) -> Figure:
+    """A face and the neck or shoulder behind it, nothing else."""
+    figure = Figure()
+    coat, belly = textures.coat(rng), textures.coat(rng)
+    lean = rng.normal(0, 0.7)
+    figure.spine([(0, 0.2), (lean, 1.1)], [1.4, rng.uniform(1.5, 2.6)], coat)
+    if rng.random() < 0.4:
+        figure.spine([(0, 0.7), (lean * 0.8, 1.4)], [0.7, 1.2], belly)
+    _face(figure, rng, (0, 0), rng.uniform(0.75, 0.95), coat, belly)
+    pale = textures.plain(colours.rgb(0.1, 0.1, 0.95))
+    for side in (-1, 1):
+        for _ in range(int(rng.integers(0, 5))):
+            y = rng.uniform(0.3, 0.6)
+            tip = (side * rng.uniform(0.6, 1.3), y + rng.normal(0, 0.2))
+            figure.spine([(side * 0.25, y), tip], [0.018, 0.01], pale)
+    figure.warp(float(rng.normal(0, 0.25)), 0, bool(rng.random() < 0.5))
+    return figure
+
+
 def bird(rng: Generator) -> Figure:
     """A bird that stands, sits or swims; with its wings open in a third of them."""
     figure = Figure()

@@ -21,8 +21,8 @@ from training.batches import make
 
 ROOT = Path(__file__).resolve().parent.parent
 _SIDE = 192
-# Seed and number of a batch that no training saw, and its pictures.
-_MADE = (evaluate.SEED, 10_000, 8)
+# Seed and number of a batch that no training saw, its pictures, and how many of them are posed.
+_MADE = {"seed": evaluate.SEED, "number": 10_000, "count": 8, "posed": 2}
 
 
 def course(logs: Iterable[Path], output: Path) -> None:
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     course(given.logs, given.output / "course.png")
     session = open_session(SessionConfig("tiny")).session
-    made, masks = ([Image.fromarray(a) for a in arrays] for arrays in make(*_MADE, 2 * _SIDE))
+    made, masks = ([Image.fromarray(a) for a in arrays] for arrays in make(**_MADE, side=2 * _SIDE))
     sheet(session, made, masks).save(given.output / "made.jpg", quality=88)
     found = sorted([*(ROOT / "examples").rglob("*.jpg"), *(ROOT / "examples").rglob("*.png")])
     examples = [ImageOps.exif_transpose(Image.open(path)) for path in found]

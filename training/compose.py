@@ -200,7 +200,7 @@ def _set(
 
 
 def posed_picture(rng: Generator, side: int) -> tuple[Array, Array]:
-    """A still life or a portrait, and its mask."""
+    """A still life, a portrait or a pet, and its mask."""
     scene, rgb, alpha = any_posed(rng, side)
     scene, alpha = _set(rng, np.clip(scene, 0, 1), rgb, alpha, shadow=rng.random() < 0.75)
     return _filed(rng, _graded(rng, scene)), np.round(alpha * 255).astype(np.uint8)

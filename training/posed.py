@@ -1,8 +1,9 @@
-"""Posed pictures: a still life on a table, a portrait before a backdrop and what is shown there.
+"""Posed pictures: a still life on a table, a portrait before a backdrop with things, a pet's face.
 
 In: a generator and a side. Out: the scene RGB float32 [side, side, 3], and the subject drawn for
 it, RGB [side, side, 3] and alpha [side, side], all 0..1. Unlike in other pictures the subject goes
-with its scene: it has the table's colours, or things nearly as large as itself stand behind it.
+with its scene: it has the table's colours, things nearly as large as itself stand behind it, or it
+fills most of the picture.
 """
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from training import colours, scenes, textures
+from training.animals import near
 from training.colours import Array
 from training.figures import Figure
 from training.people import bust
@@ -56,7 +58,7 @@ def still_life(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     """A cup, food, a vessel or another thing on a table, seen from above."""
     wood = colours.of(rng, "wood") if rng.random() < 0.75 else colours.any_colour(rng)
     scene = _table(rng, side, wood)
-    colour = colours.near(rng, wood, 0.15) if rng.random() < 0.4 else colours.any_colour(rng)
+    colour = colours.near(rng, wood, 0.15) if rng.random() < 0.5 else colours.any_colour(rng)
     kind = rng.choice(4, p=[0.62, 0.14, 0.1, 0.14])
     subject = shining_cup(rng, colour) if kind == 0 else (any_thing, food, vessel)[kind - 1](rng)
     low, high = subject.box()
@@ -124,7 +126,7 @@ def _backdrop(rng: Generator, side: int) -> Array:
         picture = scenes.studio(rng, side)
     else:
         picture = scenes.room(rng, side)
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.4, 0.4, 0.2]))):
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.3, 0.5, 0.2]))):
         picture = _flag(rng, picture)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.25, 0.55, 0.2]))):
         picture = _shown(rng, picture)
@@ -150,6 +152,25 @@ def portrait(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     return scene, *sitter.render(rng, side, scale, centre)
 
 
+def pet(rng: Generator, side: int) -> tuple[Array, Array, Array]:
+    """An animal's face from so near that edges of the picture cut it, what is behind blurred."""
+    kind = rng.random()
+    if kind < 0.4:
+        scene = scenes.any_scene(rng, side)
+    elif kind < 0.8:
+        scene = scenes.room(rng, side)
+    else:
+        scene = scenes.surface(rng, side)
+    if rng.random() < 0.8:
+        scene = blur(np.ascontiguousarray(scene, np.float32), rng.uniform(1, 8) * side / 256)
+    subject = near(rng)
+    low, high = subject.box()
+    scale = rng.uniform(0.85, 1.6) * side / float((high - low).max())
+    # The face, which is in the upper half of what is drawn, lies about the picture's middle.
+    centre = np.array([rng.uniform(0.3, 0.7), rng.uniform(0.45, 0.8)]) * side
+    return scene, *subject.render(rng, side, scale, centre)
+
+
 def any_posed(rng: Generator, side: int) -> tuple[Array, Array, Array]:
-    """One or the other."""
-    return (still_life if rng.random() < 0.5 else portrait)(rng, side)
+    """One of the three."""
+    return (still_life, portrait, pet)[rng.choice(3, p=[0.4, 0.32, 0.28])](rng, side)
