@@ -10,6 +10,7 @@ from training import colours, textures
 from training.colours import Array
 from training.figures import Figure
 from training.people import dark_glass
+from training.textures import Material
 from training.things import outline
 
 
@@ -33,11 +34,41 @@ def _glints(figure: Figure, rng: Generator, reach: tuple[float, float], most: in
             figure.spine([at, (at + bow) * 0.51, bow], [size * 0.3, size * 0.7, size * 0.3], light)
 
 
+def _saucer(figure: Figure, rng: Generator, oval: Array, china: Material, dark: Material) -> None:
+    """Its rings and lights, and the shadow of the cup on it."""
+    wide = rng.uniform(1.3, 1.9)
+    figure.ellipse((0, 0), wide * oval, china)
+    figure.ellipse((0, 0.02), wide * 0.96 * oval, dark)
+    figure.ellipse((0, 0.03), wide * 0.94 * oval, china)
+    figure.ellipse((0, 0.05), wide * 0.6 * oval, dark)
+    figure.ellipse((0, 0.09), wide * 0.56 * oval, china)
+    _glints(figure, rng, tuple(wide * oval * 0.9), 14)
+    at = rng.normal(0, 0.2, 2)
+    figure.ellipse(at, oval * rng.uniform(0.7, 1.0), dark)
+
+
+def _spoon(figure: Figure, rng: Generator, flat: float, dark: Material) -> None:
+    """A spoon before the cup, its handle to one side."""
+    metal = textures.marbled(
+        colours.rgb(0.1, rng.uniform(0, 0.15), rng.uniform(0.2, 0.6)),
+        colours.rgb(0.1, rng.uniform(0, 0.15), rng.uniform(0.7, 1.0)),
+        2,
+    )
+    way = rng.choice([-1, 1])
+    spoon = np.array([way * rng.uniform(0.2, 0.9), flat * rng.uniform(0.8, 1.3)])
+    end = np.array([way * rng.uniform(0.8, 1.4), -flat * rng.uniform(-0.2, 0.9)])
+    figure.spine([end, spoon], [rng.uniform(0.08, 0.2), 0.07], metal)
+    lean = np.arctan2(*(end - spoon)[::-1])
+    figure.ellipse(spoon, (0.3, 0.2), dark, lean)
+    figure.ellipse(spoon, (0.27, 0.18), metal, lean)
+    figure.ellipse(spoon + np.array([0.02, -0.04]), (0.05, 0.03), textures.plain(np.ones(3)))
+
+
 def shining_cup(rng: Generator, colour: Array) -> Figure:
     """A glazed cup of `colour` from well above, on its saucer, with a spoon and lights on them."""
     figure = Figure()
     flat = rng.uniform(0.45, 0.95)
-    round_ = np.array([1, flat])
+    oval = np.array([1, flat])
     china = textures.plain(colour)
     dark = textures.plain(np.clip(colour * rng.uniform(0.3, 0.8), 0, 1))
     inside = (
@@ -48,16 +79,7 @@ def shining_cup(rng: Generator, colour: Array) -> Figure:
     high = rng.uniform(0.2, 0.9) * (1.4 - flat)
     foot = rng.uniform(0.5, 0.85)
     if rng.random() < 0.85:
-        wide = rng.uniform(1.3, 1.9)
-        figure.ellipse((0, 0), wide * round_, china)
-        figure.ellipse((0, 0.02), wide * 0.96 * round_, dark)
-        figure.ellipse((0, 0.03), wide * 0.94 * round_, china)
-        figure.ellipse((0, 0.05), wide * 0.6 * round_, dark)
-        figure.ellipse((0, 0.09), wide * 0.56 * round_, china)
-        _glints(figure, rng, tuple(wide * round_ * 0.9), 14)
-        # The shadow of the cup on its saucer.
-        at = rng.normal(0, 0.2, 2)
-        figure.ellipse(at, round_ * rng.uniform(0.7, 1.0), dark)
+        _saucer(figure, rng, oval, china, dark)
     turn = rng.uniform(-0.3, np.pi + 0.3)
     out = np.array([np.cos(turn), np.sin(turn) * flat])
     near, far = out * 0.75 + (0, -high * 0.6), out * rng.uniform(1.2, 1.5) + (0, -high * 0.7)
@@ -78,34 +100,22 @@ def shining_cup(rng: Generator, colour: Array) -> Figure:
         ],
         china,
     )
-    figure.ellipse((0, -high), round_, inside)
-    figure.ellipse((0, -high), round_ * 0.9, textures.plain(np.full(3, rng.uniform(0.4, 0.95))))
+    figure.ellipse((0, -high), oval, inside)
+    figure.ellipse((0, -high), oval * 0.9, textures.plain(np.full(3, rng.uniform(0.4, 0.95))))
     if rng.random() < 0.85:
         level = rng.uniform(0.5, 0.88)
         family = str(rng.choice(["wood", "wood", "earth", "leaf", "water"]))
         drink = colours.of(rng, family)
         middle = (0, -high + (0.9 - level) * rng.uniform(0.2, 0.8))
-        figure.ellipse(middle, round_ * level, textures.plain(drink))
+        figure.ellipse(middle, oval * level, textures.plain(drink))
         foam = textures.marbled(drink, colours.near(rng, np.clip(drink * 1.4, 0, 1), 0.1), 2)
-        figure.ellipse(middle, round_ * level * rng.uniform(0.5, 0.95), foam)
+        figure.ellipse(middle, oval * level * rng.uniform(0.5, 0.95), foam)
     if 0 <= turn <= np.pi:
         figure.spine(handle, [thick] * 4, china)
         figure.spine(handle[:2], [thick * 0.3] * 2, dark)
     _glints(figure, rng, (0.95, flat), 8)
     if rng.random() < 0.6:
-        metal = textures.marbled(
-            colours.rgb(0.1, rng.uniform(0, 0.15), rng.uniform(0.2, 0.6)),
-            colours.rgb(0.1, rng.uniform(0, 0.15), rng.uniform(0.7, 1.0)),
-            2,
-        )
-        way = rng.choice([-1, 1])
-        spoon = np.array([way * rng.uniform(0.2, 0.9), flat * rng.uniform(0.8, 1.3)])
-        end = np.array([way * rng.uniform(0.8, 1.4), -flat * rng.uniform(-0.2, 0.9)])
-        figure.spine([end, spoon], [rng.uniform(0.08, 0.2), 0.07], metal)
-        lean = np.arctan2(*(end - spoon)[::-1])
-        figure.ellipse(spoon, (0.3, 0.2), dark, lean)
-        figure.ellipse(spoon, (0.27, 0.18), metal, lean)
-        figure.ellipse(spoon + np.array([0.02, -0.04]), (0.05, 0.03), textures.plain(np.ones(3)))
+        _spoon(figure, rng, flat, dark)
     figure.warp(float(rng.normal(0, 0.1)), 0, bool(rng.random() < 0.5))
     return figure
 
