@@ -258,11 +258,11 @@ def test_a_training_that_was_stopped_goes_on(module: Any, tmp_path: Path, monkey
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "stopped")]
     without_seconds = [[row.split(",")[::2] for row in log.splitlines()] for log in logs]
     assert without_seconds[0] == without_seconds[1] and len(without_seconds[0]) == 4
-    with pytest.raises(ValueError, match="other steps, seed, rate, start or posed"):
+    with pytest.raises(ValueError, match="other steps, seed, rate, start, posed or sides"):
         train.train(tmp_path / "stopped", **{**told, "seed": 4})
 
 
-def test_a_checkpoint_is_refined_at_the_finest_side(
+def test_a_checkpoint_is_refined_at_the_finest_side_or_at_sides_in_turn(
     module: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     torch = pytest.importorskip("torch", reason="make test-training")
@@ -274,12 +274,15 @@ def test_a_checkpoint_is_refined_at_the_finest_side(
 
     def batches(seed: int, count: int, sides: List[int], *more: int) -> Any:
         told.extend([sides, more])
-        return module("batches").batches(seed, 2, [64], *more[:2], 1)
+        return module("batches").batches(seed, 2, [64] * len(sides), *more[:2], 1)
 
     monkeypatch.setattr(train, "batches", batches)
     # Steps of no size: what comes out is the start.
-    refined = train.train(tmp_path, 1, seed=3, rate=0.0, start=tmp_path / "start.pt", posed=2)
+    given: Dict[str, Any] = {"seed": 3, "rate": 0.0, "start": tmp_path / "start.pt", "posed": 2}
+    refined = train.train(tmp_path / "finest", 1, **given)
     assert told == [[256], (1, 0, train.STUDIO, 2)]
+    train.train(tmp_path / "mixed", 3, **given, sides=(64, 96))
+    assert told[2] == [64, 96, 64]
     for name, parameter in start.named_parameters():
         assert torch.equal(dict(refined.named_parameters())[name], parameter), name
 

@@ -65,7 +65,13 @@ def still_life(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     scale = rng.uniform(0.5, 1.15) * side / float((high - low).max())
     spare = np.maximum(1 - (high - low) * scale / side, 0)
     centre = (0.5 + rng.uniform(-0.4, 0.4, 2) * (spare + 0.05)) * side
-    return scene, *subject.render(rng, side, scale, centre)
+    rgb, alpha = subject.render(rng, side, scale, centre)
+    if rng.random() < 0.4:
+        # The room and the table, as the subject shows them.
+        shown = np.clip(noise(rng, side, int(rng.integers(1, 4))) * 3 - rng.uniform(1.2, 2), 0, 1)
+        light = mix(wood, np.ones(3, np.float32), np.array(rng.random(), np.float32))
+        rgb = mix(rgb, light, shown * rng.uniform(0.1, 0.5))
+    return scene, rgb, alpha
 
 
 def _flag(rng: Generator, picture: Array) -> Array:
@@ -152,6 +158,19 @@ def portrait(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     return scene, *sitter.render(rng, side, scale, centre)
 
 
+def _focused(rng: Generator, rgb: Array, alpha: Array, centre: Array) -> tuple[Array, Array]:
+    """Sharp about `centre`, soft away from it, as a lens shows what is near."""
+    side = len(alpha)
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    away = np.hypot(x - centre[0], y - centre[1]) / side
+    soft = np.clip((away - rng.uniform(0.1, 0.35)) * rng.uniform(2, 6), 0, 1)
+    width = rng.uniform(1, 6) * side / 256
+    shut = blur(np.ascontiguousarray(alpha, np.float32), width)
+    spread = blur(np.ascontiguousarray(rgb * alpha[..., None], np.float32), width)
+    hazy = spread / np.maximum(shut, 1e-3)[..., None]
+    return mix(rgb, np.clip(hazy, 0, 1), soft), alpha + (shut - alpha) * soft
+
+
 def pet(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     """An animal's face from so near that edges of the picture cut it, what is behind blurred."""
     kind = rng.random()
@@ -168,7 +187,10 @@ def pet(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     scale = rng.uniform(0.85, 1.6) * side / float((high - low).max())
     # The face, which is in the upper half of what is drawn, lies about the picture's middle.
     centre = np.array([rng.uniform(0.3, 0.7), rng.uniform(0.45, 0.8)]) * side
-    return scene, *subject.render(rng, side, scale, centre)
+    rgb, alpha = subject.render(rng, side, scale, centre)
+    if rng.random() < 0.5:
+        rgb, alpha = _focused(rng, rgb, alpha, centre - (0, 0.2 * side))
+    return scene, rgb, alpha
 
 
 def any_posed(rng: Generator, side: int) -> tuple[Array, Array, Array]:

@@ -34,17 +34,23 @@ def _glints(figure: Figure, rng: Generator, reach: tuple[float, float], most: in
             figure.spine([at, (at + bow) * 0.51, bow], [size * 0.3, size * 0.7, size * 0.3], light)
 
 
-def _saucer(figure: Figure, rng: Generator, oval: Array, china: Material, dark: Material) -> None:
-    """Its rings and lights, and the shadow of the cup on it."""
+def _saucer(
+    figure: Figure, rng: Generator, foot: Array, oval: Array, china: Material, dark: Material
+) -> None:
+    """Its rings and lights about the cup's `foot`, and the shadow of the cup on it."""
     wide = rng.uniform(1.3, 1.9)
-    figure.ellipse((0, 0), wide * oval, china)
-    figure.ellipse((0, 0.02), wide * 0.96 * oval, dark)
-    figure.ellipse((0, 0.03), wide * 0.94 * oval, china)
-    figure.ellipse((0, 0.05), wide * 0.6 * oval, dark)
-    figure.ellipse((0, 0.09), wide * 0.56 * oval, china)
+    down = np.array([0, 0.01])
+    edge = china
+    if rng.random() < 0.5:
+        edge = textures.plain(colours.rgb(rng.random(), rng.uniform(0, 0.4), rng.uniform(0.6, 1)))
+    figure.ellipse(foot, wide * oval, edge)
+    figure.ellipse(foot, wide * 0.975 * oval, china)
+    figure.ellipse(foot + down * 2, wide * 0.96 * oval, dark)
+    figure.ellipse(foot + down * 3, wide * 0.94 * oval, china)
+    figure.ellipse(foot + down * 5, wide * 0.6 * oval, dark)
+    figure.ellipse(foot + down * 9, wide * 0.56 * oval, china)
     _glints(figure, rng, tuple(wide * oval * 0.9), 14)
-    at = rng.normal(0, 0.2, 2)
-    figure.ellipse(at, oval * rng.uniform(0.7, 1.0), dark)
+    figure.ellipse(foot + rng.normal(0, 0.2, 2), oval * rng.uniform(0.7, 1.0), dark)
 
 
 def _spoon(figure: Figure, rng: Generator, flat: float, dark: Material) -> None:
@@ -77,9 +83,11 @@ def shining_cup(rng: Generator, colour: Array) -> Figure:
         else china
     )
     high = rng.uniform(0.2, 0.9) * (1.4 - flat)
-    foot = rng.uniform(0.5, 0.85)
+    base = rng.uniform(0.5, 0.85)
+    # Seen along an axis that leans to one side, the mouth isn't above the foot.
+    foot = rng.uniform(-0.5, 0.5, 2) * oval if rng.random() < 0.6 else np.zeros(2)
     if rng.random() < 0.85:
-        _saucer(figure, rng, oval, china, dark)
+        _saucer(figure, rng, foot, oval, china, dark)
     turn = rng.uniform(-0.3, np.pi + 0.3)
     out = np.array([np.cos(turn), np.sin(turn) * flat])
     near, far = out * 0.75 + (0, -high * 0.6), out * rng.uniform(1.2, 1.5) + (0, -high * 0.7)
@@ -91,9 +99,9 @@ def shining_cup(rng: Generator, colour: Array) -> Figure:
         [
             (-1, -high),
             (-0.9, -high * 0.5),
-            (-foot, 0),
-            (0, flat * foot),
-            (foot, 0),
+            (-base + foot[0], foot[1]),
+            (foot[0], flat * base + foot[1]),
+            (base + foot[0], foot[1]),
             (0.9, -high * 0.5),
             (1, -high),
             (0, -high + flat),

@@ -71,10 +71,16 @@ class State:
     """
 
     def __init__(
-        self, steps: int, seed: int, rate: float, start: Path | None = None, posed: int = 0
+        self,
+        steps: int,
+        seed: int,
+        rate: float,
+        start: Path | None = None,
+        posed: int = 0,
+        sides: Sequence[int] = (),
     ) -> None:
         torch.manual_seed(seed)
-        self.told = [steps, seed, rate, str(start), posed]
+        self.told = [steps, seed, rate, str(start), posed, list(sides)]
         # A step at 256 px takes a quarter less on CPUs.
         self.net = Net().to(memory_format=torch.channels_last)
         if start:
@@ -98,7 +104,7 @@ class State:
         kept = torch.load(path, weights_only=True)
         if kept["told"] != self.told:
             raise ValueError(
-                f"{path} is of a training of other steps, seed, rate, start or posed, "
+                f"{path} is of a training of other steps, seed, rate, start, posed or sides, "
                 f"{kept['told']}, not {self.told}: give another --output, or remove it"
             )
         for name in ("net", "mean", "optimizer"):
@@ -116,21 +122,25 @@ def train(
     workers: int = 1,
     start: Path | None = None,
     posed: int = 0,
+    sides: Sequence[int] = (),
 ) -> Net:
     """Runs the steps that `output` doesn't hold yet, of `steps`; the mean of the weights.
 
     From `start`, a checkpoint, all steps are fine, on batches with more studio pictures. `posed`
-    pictures of each batch are still lives, portraits and pets.
+    pictures of each batch are still lives, portraits and pets. Where `sides` are given, batches
+    have them in turn.
     """
     output.mkdir(parents=True, exist_ok=True)
-    state = State(steps, seed, rate, start, posed)
+    state = State(steps, seed, rate, start, posed, sides)
     if (output / "state.pt").exists():
         state.load(output / "state.pt")
     net = state.net.train()
-    sides = [FINE if start else side_at(step, steps) for step in range(steps)]
+    coming = [FINE if start else side_at(step, steps) for step in range(steps)]
+    if sides:
+        coming = [sides[step % len(sides)] for step in range(steps)]
     studio = STUDIO if start else 0
     began, losses, ious = time.monotonic() - state.seconds, [], []
-    for pictures, masks in batches(seed, BATCH, sides, workers, state.step, studio, posed):
+    for pictures, masks in batches(seed, BATCH, coming, workers, state.step, studio, posed):
         for group in state.optimizer.param_groups:
             group["lr"] = rate_at(state.step, steps, rate)
         x = normalised(torch.from_numpy(pictures)).contiguous(memory_format=torch.channels_last)
@@ -170,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
     parser.add_argument("--start", type=Path, help="checkpoint to refine, at the finest side")
     parser.add_argument("--posed", type=int, default=0, help="posed pictures in a batch")
+    parser.add_argument("--sides", type=int, nargs="+", default=(), help="of batches, in turn")
     parser.add_argument("--photos", type=Path, help="folder of photos to watch the IoU on")
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")
