@@ -24,7 +24,7 @@ help:
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
-	@echo "make train-tiny     train it anew, in .venv-training/; takes about six hours on 2 cores"
+	@echo "make train-tiny     train it anew, in .venv-training/; takes about eight hours on 2 cores"
 	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
 
@@ -84,8 +84,17 @@ train-tiny: $(TRAINING)/dev
 	$(TRAINING)/bin/python -m training.train --start trained/coarse/checkpoint.pt --steps 3000 \
 		--seed 8 --rate 1e-3 --output trained/fine --photos $(PHOTOS)
 	$(TRAINING)/bin/python -m training.train --start trained/fine/checkpoint.pt --steps 1500 \
-		--seed 9 --rate 6e-4 --posed 5 --output trained --photos $(PHOTOS)
-	$(TRAINING)/bin/python -m training.export trained/checkpoint.pt trained/tiny.onnx
+		--seed 9 --rate 6e-4 --posed 5 --output trained/posed --photos $(PHOTOS)
+	$(TRAINING)/bin/python -m training.train --start trained/posed/checkpoint.pt --steps 500 \
+		--seed 10 --rate 4e-4 --posed 5 --sides 192 224 256 288 320 \
+		--output trained/sides --photos $(PHOTOS)
+	$(TRAINING)/bin/python -m training.train --start trained/sides/checkpoint.pt --steps 2800 \
+		--seed 11 --rate 8e-4 --posed 6 --sides 192 224 256 \
+		--output trained/longer --photos $(PHOTOS)
+	$(TRAINING)/bin/python -m training.train --start trained/longer/checkpoint.pt --steps 600 \
+		--seed 12 --rate 5e-4 --posed 7 --sides 192 256 --output trained --photos $(PHOTOS)
+	$(TRAINING)/bin/python -m training.export trained/longer/checkpoint.pt trained/checkpoint.pt \
+		trained/tiny.onnx
 	$(TRAINING)/bin/python -m training.evaluate --model trained/tiny.onnx --photos $(PHOTOS)
 
 test-training: $(TRAINING)/dev

@@ -236,6 +236,36 @@ def test_two_steps_and_what_comes_of_them(module: Any, tmp_path: Path) -> None:
     assert model.stat().st_size <= 5_000_000
 
 
+def test_a_model_has_the_mean_of_its_checkpoints_and_sees_a_picture_twice(
+    module: Any, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch", reason="make test-training")
+    export, network, functional = module("export"), module("network"), torch.nn.functional
+    nets = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        nets.append(network.Net())
+        torch.save(nets[-1].state_dict(), tmp_path / f"{seed}.pt")
+    export.main([*(str(tmp_path / f"{seed}.pt") for seed in (1, 2)), str(tmp_path / "mean.onnx")])
+    net = export.mean_of([tmp_path / "1.pt", tmp_path / "2.pt"]).eval()
+    one, two, mean = (dict(net.named_parameters()) for net in (*nets, net))
+    assert all(torch.allclose(mean[name], (one[name] + two[name]) / 2) for name in mean)
+
+    def at(x: Any, side: int) -> Any:
+        return functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+
+    x = torch.randn(1, 3, 320, 320)
+    with torch.no_grad():
+        small = at(net(at(x, 160))[0], 320)
+        large = at(net(at(torch.flip(x, [3]), 256))[0], 320)
+    wanted = torch.sigmoid((small + torch.flip(large, [3])) / 2 * export.STEEP)
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "mean.onnx"), providers=["CPUExecutionProvider"]
+    )
+    (found,) = session.run(None, {"input.1": x.numpy()})
+    assert np.abs(found - wanted.numpy()).max() < export.TOLERANCE
+
+
 def test_a_training_that_was_stopped_goes_on(module: Any, tmp_path: Path, monkeypatch: Any) -> None:
     torch = pytest.importorskip("torch", reason="make test-training")
     train = module("train")

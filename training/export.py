@@ -1,8 +1,10 @@
-"""Checkpoint -> ONNX with U²-Net's signature: `python -m training.export CHECKPOINT.pt OUT.onnx`.
+"""Checkpoints -> ONNX with U²-Net's signature: `python -m training.export IN.pt [IN.pt] OUT.onnx`.
 
 In: `input.1` float32 [N, 3, 320, 320], normalised as rembg's U²-Net session does it. Out: `d0`
-float32 [N, 1, 320, 320] in 0..1. The net works at `train.FINE` pixels inside. `RuntimeError` when
-onnxruntime's answer differs from torch's by more than `TOLERANCE`.
+float32 [N, 1, 320, 320] in 0..1. Of several checkpoints it has the mean of the weights. Inside, the
+net sees the picture twice, at the sides of `INSIDE` and mirrored at the second; the mean of the
+logits times `STEEP` becomes the map. `RuntimeError` when onnxruntime's answer differs from torch's
+by more than `TOLERANCE`.
 """
 
 import argparse
@@ -18,24 +20,29 @@ from torch import Tensor, nn
 
 from training.measures import SIDE
 from training.network import Net
-from training.train import FINE
 
-TOLERANCE = 1e-4
+TOLERANCE = 3e-4
+INSIDE = (160, 256)
+# With 3 or 4 the mean absolute error on made pictures of all kinds is least.
+STEEP = 3.0
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
 
 
 class _AtU2NetSize(nn.Module):
-    """The net between two bilinear changes of size."""
+    """The net between bilinear changes of size."""
 
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        small = F.interpolate(x, size=(FINE, FINE), mode="bilinear", align_corners=False)
-        logits = self.net(small)[0]
-        return torch.sigmoid(
-            F.interpolate(logits, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-        )
+        small, large = (_resized(x, side) for side in INSIDE)
+        logits = self.net(small)[0], self.net(large.flip(3))[0].flip(3)
+        mean = sum(_resized(seen, SIDE) for seen in logits) / len(logits)
+        return torch.sigmoid(mean * STEEP)
 
 
 def export(net: Net, path: Path) -> None:
@@ -74,15 +81,23 @@ def _state_shape(path: Path) -> None:
     onnx.save(model, str(path))
 
 
+def mean_of(checkpoints: Sequence[Path]) -> Net:
+    """The net with the mean of the weights of runs that began at one another's ends."""
+    states = [torch.load(path, weights_only=True) for path in checkpoints]
+    net = Net()
+    net.load_state_dict(
+        {name: torch.stack([s[name].float() for s in states]).mean(0) for name in states[0]}
+    )
+    return net
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m training.export")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("model", type=Path)
     given = parser.parse_args(arguments)
-    net = Net()
-    net.load_state_dict(torch.load(given.checkpoint, weights_only=True))
-    export(net, given.model)
+    export(mean_of(given.checkpoints), given.model)
 
 
 if __name__ == "__main__":

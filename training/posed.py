@@ -40,9 +40,9 @@ def _table(rng: Generator, side: int, colour: Array) -> Array:
         # Lamps that a polished table shows.
         sheen = np.clip(noise(rng, side, int(rng.integers(0, 3))) * 2 - rng.uniform(0.6, 1.4), 0, 1)
         table = mix(table, np.ones(3, np.float32), sheen * rng.uniform(0.1, 0.6))
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.35, 0.5, 0.15]))):
-        beyond = _half_plane(rng, side, (0.25, 0.65))
-        if rng.random() < 0.6:
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.2, 0.55, 0.25]))):
+        beyond = _half_plane(rng, side, (0.2, 0.6))
+        if rng.random() < 0.7:
             there = np.broadcast_to(colours.any_colour(rng) * rng.uniform(0, 0.5), table.shape)
         else:
             there = blur(scenes.room(rng, side) * rng.uniform(0.1, 1), rng.uniform(1, 8))
@@ -57,8 +57,17 @@ def _table(rng: Generator, side: int, colour: Array) -> Array:
 def still_life(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     """A cup, food, a vessel or another thing on a table, seen from above."""
     wood = colours.of(rng, "wood") if rng.random() < 0.75 else colours.any_colour(rng)
+    if rng.random() < 0.3:
+        # In the light of the evening or of a lamp.
+        wood = colours.rgb(rng.uniform(0.02, 0.09), rng.uniform(0.6, 1), rng.uniform(0.4, 1))
     scene = _table(rng, side, wood)
-    colour = colours.near(rng, wood, 0.15) if rng.random() < 0.5 else colours.any_colour(rng)
+    kind = rng.random()
+    if kind < 0.35:
+        colour = colours.near(rng, wood, 0.15)
+    elif kind < 0.6:
+        colour = colours.rgb(rng.normal(0.02, 0.03), rng.uniform(0.6, 1), rng.uniform(0.25, 0.9))
+    else:
+        colour = colours.any_colour(rng)
     kind = rng.choice(4, p=[0.62, 0.14, 0.1, 0.14])
     subject = shining_cup(rng, colour) if kind == 0 else (any_thing, food, vessel)[kind - 1](rng)
     low, high = subject.box()
@@ -132,7 +141,7 @@ def _backdrop(rng: Generator, side: int) -> Array:
         picture = scenes.studio(rng, side)
     else:
         picture = scenes.room(rng, side)
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.3, 0.5, 0.2]))):
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.15, 0.6, 0.25]))):
         picture = _flag(rng, picture)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.25, 0.55, 0.2]))):
         picture = _shown(rng, picture)
@@ -195,4 +204,4 @@ def pet(rng: Generator, side: int) -> tuple[Array, Array, Array]:
 
 def any_posed(rng: Generator, side: int) -> tuple[Array, Array, Array]:
     """One of the three."""
-    return (still_life, portrait, pet)[rng.choice(3, p=[0.4, 0.32, 0.28])](rng, side)
+    return (still_life, portrait, pet)[rng.choice(3, p=[0.5, 0.3, 0.2])](rng, side)
