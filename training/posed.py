@@ -61,10 +61,10 @@ def still_life(rng: Generator, side: int) -> tuple[Array, Array, Array]:
         # In the light of the evening or of a lamp.
         wood = colours.rgb(rng.uniform(0.02, 0.09), rng.uniform(0.6, 1), rng.uniform(0.4, 1))
     scene = _table(rng, side, wood)
-    kind = rng.random()
-    if kind < 0.35:
+    paint = rng.random()
+    if paint < 0.35:
         colour = colours.near(rng, wood, 0.15)
-    elif kind < 0.6:
+    elif paint < 0.6:
         colour = colours.rgb(rng.normal(0.02, 0.03), rng.uniform(0.6, 1), rng.uniform(0.25, 0.9))
     else:
         colour = colours.any_colour(rng)

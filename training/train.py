@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=7_000, help=f"of {BATCH} pictures each")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
-    parser.add_argument("--start", type=Path, help="checkpoint to refine, at the finest side")
+    parser.add_argument("--start", type=Path, help="checkpoint to refine, at fine sides")
     parser.add_argument("--posed", type=int, default=0, help="posed pictures in a batch")
     parser.add_argument("--sides", type=int, nargs="+", default=(), help="of batches, in turn")
     parser.add_argument("--photos", type=Path, help="folder of photos to watch the IoU on")
