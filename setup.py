@@ -10,6 +10,7 @@ setup(
     },
     packages=[
         "rembg_beam.transforms",
+        "rembg_beam.transforms.fast",
         "rembg_beam.transforms.storage",
         "rembg_beam.transforms.pictures",
         "rembg_beam.transforms.models",

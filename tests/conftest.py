@@ -12,6 +12,8 @@ import standins
 from PIL import Image
 
 from rembg_beam.transforms import memory, metrics
+from rembg_beam.transforms.fast import plain, resample
+from rembg_beam.transforms.models.rembg_import import import_rembg
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fast() -> None:
+    """The loops that a run of many pictures comes to use; the command's tests start without."""
+    import_rembg()
+    assert resample.twin.load() and plain.twin.load()
 
 
 @pytest.fixture(autouse=True)

@@ -26,10 +26,10 @@ from standins import config
 
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
+from rembg_beam.transforms.fast.resample import resize
 from rembg_beam.transforms.models import catalogue, files, opening, proof, providers
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
 from rembg_beam.transforms.models.normalize import normalize
-from rembg_beam.transforms.models.resample import resize
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"

@@ -142,7 +142,7 @@ WORKQUEUE = """
     from rembg_beam.transforms.pictures.picture import Picture
 
     if sys.argv[1] == "unguarded":
-        foreground.guard = lambda: None
+        foreground._guard = lambda: None
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     image = Image.fromarray(pixels)
     options = cutout.RemoveOptions(decontaminate=True)

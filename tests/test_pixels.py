@@ -17,10 +17,11 @@ from PIL import Image
 from standins import config
 
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
-from rembg_beam.transforms.models import catalogue, predicting, resample
+from rembg_beam.transforms.fast import plain, resample
+from rembg_beam.transforms.fast.plain import plain_cutout
+from rembg_beam.transforms.models import catalogue, predicting
 from rembg_beam.transforms.models.catalogue import MODELS
-from rembg_beam.transforms.pictures import jpeg, plain
-from rembg_beam.transforms.pictures.plain import plain_cutout
+from rembg_beam.transforms.pictures import jpeg
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote and name != catalogue.TINY]
 
@@ -206,7 +207,7 @@ def test_resizing_is_pillows(
     levels[seed % height] = 255 * (seed % 2)  # overshoots at edges are clipped
     size = (new_width, new_height)
     wanted = Image.fromarray(levels).resize(size, Image.Resampling.LANCZOS)
-    assert resample.is_pillows()
+    assert resample.twin.fast()
     assert np.array_equal(resample.resize(levels, size), np.asarray(wanted))
 
 
@@ -221,19 +222,11 @@ def test_resizing_large_pictures_is_pillows(size: Tuple[int, int]) -> None:
     assert np.array_equal(resample.resize(np.ascontiguousarray(mask), size), np.asarray(wanted))
 
 
-def test_where_numba_is_no_help_pillow_resizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resample, "is_pillows", lambda: False)
-    monkeypatch.setattr(resample, "_resize", None)
-    levels = kinds.pixels(20, 10)
-    wanted = Image.fromarray(levels).resize((7, 5), Image.Resampling.LANCZOS)
-    assert np.array_equal(resample.resize(levels, (7, 5)), np.asarray(wanted))
-
-
 def test_the_plain_cutout_is_rembgs_for_every_level_of_color_and_mask() -> None:
     level, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     color = np.stack([level, 255 - level, level // 2], -1)
     wanted = rembg.bg.naive_cutout(Image.fromarray(color), Image.fromarray(alpha))
-    assert plain.is_rembgs()
+    assert plain.twin.fast()
     assert np.array_equal(plain_cutout(color, alpha), np.asarray(wanted))
     with pytest.raises(ValueError, match="a mask of"):
         plain_cutout(color[:9], alpha)

@@ -23,6 +23,7 @@ from .models import catalogue, matting, runs, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
 from .models.providers import CPU
+from .pictures import foreground
 from .pictures.cutout import RemoveOptions, cut_out, masks_of
 from .pictures.decode import MAX_PIXELS, decode, open_picture
 from .pictures.encode import Encoding, encode
@@ -102,6 +103,8 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         self._holding = threading.Lock()
         loaded = self._hold(self.session)
         self.threads = self.threads or default_threads(loaded)
+        if self.options.uses_pymatting():
+            foreground.prepare()
         if self.options.vitmatte:
             self._hold(self.session.matting(self.options.vitmatte_model))
 

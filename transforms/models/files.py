@@ -32,6 +32,7 @@ from apache_beam.io.filesystems import FileSystems
 from .. import uris
 from . import catalogue
 from .catalogue import Model, ModelFile
+from .rembg_import import import_rembg
 
 # For a source or a server that fails now and then; seconds double from the first.
 ATTEMPTS = 4
@@ -185,8 +186,7 @@ def _from_rembg(model: Model, offline: bool) -> Tuple[str, ...]:
 
 def _downloaded(model: Model) -> Tuple[str, ...]:
     """What rembg's own session class downloads, once per machine."""
-    import rembg
-
+    rembg = import_rembg()
     locks = os.path.join(home(), "rembg_beam")
     os.makedirs(locks, exist_ok=True)
     with filelock.FileLock(os.path.join(locks, f"{model.name}.lock")):

@@ -7,7 +7,6 @@ model elsewhere than asked.
 """
 
 import functools
-import importlib
 import importlib.util
 import logging
 import threading
@@ -19,15 +18,13 @@ import numpy as np
 from . import batch_axis, catalogue, files, predicting, proof, providers
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
+from .rembg_import import import_rembg
 from .runs import sigmoid
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
     "execution_mode": "ExecutionMode",
 }
-
-# Of an import of rembg; of one that finds pymatting compiled, a tenth.
-_SLOW_SECONDS = 8.0
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +60,7 @@ class Loaded(NamedTuple):
 def open_session(config: SessionConfig) -> Loaded:
     """A new session; most want `acquire`."""
     require_onnxruntime()
-    _import_rembg()
+    import_rembg()
     for warning in providers.side_by_side():
         _warn_once(warning)
     config = _with_successors(config)
@@ -85,21 +82,6 @@ def require_onnxruntime() -> None:
             "no onnxruntime on this machine: install rembg-beam[cpu], rembg-beam[gpu] (NVIDIA) or "
             "rembg-beam[openvino] where the workers run, exactly one of them"
         )
-
-
-def _import_rembg() -> None:
-    """Imports it, and says so where pymatting, a part of it, compiles itself first."""
-    note = threading.Timer(
-        _SLOW_SECONDS,
-        _log.info,
-        ["rembg is imported for the first time here: its pymatting compiles, for up to a minute"],
-    )
-    note.daemon = True
-    note.start()
-    try:
-        importlib.import_module("rembg")
-    finally:
-        note.cancel()
 
 
 def _proved(config: SessionConfig) -> Loaded:
@@ -190,8 +172,7 @@ def _rembg_session(config: SessionConfig, paths: Tuple[str, ...]) -> Any:
     download and for custom ones lies in REMBG_HOME. A subclass in that list that answers with the
     paths at hand is all it takes.
     """
-    import rembg
-
+    rembg = import_rembg()
     name = catalogue.find(config.model).session
     if not paths:
         return rembg.new_session(name)

@@ -2,7 +2,7 @@
 
 rembg shrinks the picture to the graph's input, makes a tensor of it, runs the graph, stretches the
 map to a mask and enlarges that to the picture's size. `members` are for a subclass of a session
-class of rembg's: methods that do the first two and the last by `normalize` and `resample`, and
+class of rembg's: methods that do the first two and the last by `normalize` and `fast.resample`, and
 leave all else to rembg; only those whose originals are known to do just that. A class with
 `takes_pixels` also takes a picture that has `size` and `pixels` in place of an image of Pillow's.
 Nothing here fails but what rembg's `predict` raises.
@@ -15,8 +15,8 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 from PIL import Image
 
+from ..fast.resample import resize
 from .normalize import normalize
-from .resample import is_pillows, resize
 from .runs import watching
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
@@ -35,7 +35,6 @@ def members(base: Any) -> Dict[str, Any]:
         if _ENDS.search(_source(base.predict)):
             found["predict"] = _predict_of(base)
             found["takes_pixels"] = True
-            is_pillows()  # compiles, if it must, before the first picture comes
     return found
 
 

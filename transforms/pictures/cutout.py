@@ -17,9 +17,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
 import numpy as np
 from PIL import Image
 
+from ..fast import plain
 from . import foreground, prompts
 from .picture import Picture
-from .plain import is_rembgs, plain_cutout
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -308,15 +308,19 @@ def _removed(
     """The result, and how its soft edges were made."""
     if len(masks) == 1 and options.is_mask_alone():
         return np.asarray(masks[0]), None
-    if len(masks) == 1 and _is_plain(picture, options):
-        return plain_cutout(picture.pixels, np.asarray(masks[0])), None
+    if len(masks) == 1 and options.is_plain() and picture.is_opaque_rgb:
+        return _plain(picture, masks, options), None
     if not options.uses_pymatting():
         return _by_rembg(_with_alpha_to_come(picture.image, options), masks, options), None
     return _matted(picture, masks, options.bounded(picture.size))
 
 
-def _is_plain(picture: Picture, options: RemoveOptions) -> bool:
-    return options.is_plain() and picture.is_opaque_rgb and is_rembgs()
+def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
+    plain_cutout = plain.twin.fast()
+    if plain_cutout is not None:
+        return plain_cutout(picture.pixels, np.asarray(masks[0]))
+    with plain.twin.slowly():
+        return _by_rembg(picture.image, masks, options)
 
 
 def _matted(
@@ -324,7 +328,7 @@ def _matted(
 ) -> Tuple[Any, Optional[str]]:
     """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
     image = picture.image.convert("L") if picture.mode == "LA" else picture.image
-    foreground.guard()
+    foreground.prepare()
     foreground.refused()
     for simpler in (options, options.without_matting(decontaminate=True)):
         try:

@@ -3,18 +3,16 @@
 rembg composites the picture with nothing by Pillow: every channel, opacity included, is multiplied
 by the mask and divided by 255 as Pillow rounds (`DIV255` of its `ImagingUtils.h`). For an RGB
 picture that is one multiplication a level and the mask itself as alpha; one loop compiled by numba
-does it without Pillow's copies. It compares itself with rembg once in a process (`is_rembgs`).
-`ValueError` for a mask of another size than the picture.
+does it without Pillow's copies. Until it is loaded, and where it gives other bits, `twin.fast()` is
+None and the cutout is rembg's to make. `ValueError` for a mask of another size than the picture.
 """
 
-import functools
-import logging
-from typing import Any
+from typing import Any, Callable, Optional
 
 import numpy as np
 from PIL import Image
 
-_log = logging.getLogger(__name__)
+from .twin import Twin
 
 
 def plain_cutout(pixels: Any, mask: Any) -> Any:
@@ -28,15 +26,14 @@ def plain_cutout(pixels: Any, mask: Any) -> Any:
     return cutout
 
 
-@functools.cache
-def is_rembgs() -> bool:
-    """Whether the bits are those of the rembg and the Pillow that are installed."""
+def _load() -> Optional[Callable[..., Any]]:
+    """`plain_cutout`, if its bits are those of the rembg and the Pillow that are installed."""
     import rembg.bg
 
     level, mask = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     pixels = np.stack([level, 255 - level, level // 2], -1)
     theirs = rembg.bg.naive_cutout(Image.fromarray(pixels), Image.fromarray(mask))
-    equal = np.array_equal(plain_cutout(pixels, mask), np.asarray(theirs))
-    if not equal:
-        _log.warning("plain cutouts are made by rembg alone: it makes them in another way")
-    return bool(equal)
+    return plain_cutout if np.array_equal(plain_cutout(pixels, mask), np.asarray(theirs)) else None
+
+
+twin = Twin("plain cutouts are made", _load)

@@ -5,54 +5,49 @@ Pillow's Lanczos filter. Pillow sums one pixel after another; the same sums in a
 loops, which a compiler turns into vector instructions (numba, which rembg brings along), take a
 quarter of the time. The arithmetic is that of Pillow's `Resample.c`: weights in double precision,
 rounded to 22 bits behind the point, sums in 32-bit integers, in one direction, rounded to 8 bits,
-then in the other. `resize` compares itself with Pillow once in a process, and leaves the work to it
-where a single bit differs. Nothing here fails.
+then in the other. Until these loops are loaded, and where a single bit differs, Pillow does it (see
+`twin`). Nothing here fails.
 """
 
 import functools
-import logging
-from typing import Any, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
-# Pillow's Resample.c: PRECISION_BITS is 32 - 8 - 2.
-PRECISION_BITS = 22
-
-# Lanczos: the lobes on each side.
-SUPPORT = 3.0
+from .twin import Twin
 
 # Pillow first lowers a picture that is more than so many times as high as wide.
 _TALL = 100
 
-_log = logging.getLogger(__name__)
-
 
 def resize(pixels: Any, size: Tuple[int, int]) -> Any:
     """uint8 [height, width] or [height, width, channels] stretched to size (width, height)."""
-    if is_pillows():
-        return _resize(pixels, size)
+    fast = twin.fast()
+    if fast is not None:
+        return fast(pixels, size)
+    with twin.slowly():
+        return _pillows(pixels, size)
+
+
+def _pillows(pixels: Any, size: Tuple[int, int]) -> Any:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-@functools.cache
-def is_pillows() -> bool:
-    """Whether these are the bits of the Pillow that is installed; compiles what `resize` needs."""
+def _load() -> Optional[Callable[..., Any]]:
+    """`_resize`, if its bits are those of the Pillow that is installed; compiles what it needs."""
     random = np.random.default_rng(0)
     grey, color = (random.integers(0, 256, shape, np.uint8) for shape in ((37, 53), (61, 45, 3)))
     tall = random.integers(0, 256, (707, 7, 3), np.uint8)
-    for pixels in (grey, color, tall):
-        for size in ((20, 30), (97, 71)):
-            theirs = Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)
-            try:
-                equal = np.array_equal(_resize(pixels, size), np.asarray(theirs))
-            except Exception as error:  # numba without a compiler for this machine
-                _log.warning("pictures are resized by Pillow alone: %s", error)
-                return False
-            if not equal:
-                _log.warning("pictures are resized by Pillow alone: its filter is another one")
-                return False
-    return True
+    equal = all(
+        np.array_equal(_resize(pixels, size), _pillows(pixels, size))
+        for pixels in (grey, color, tall)
+        for size in ((20, 30), (97, 71))
+    )
+    return _resize if equal else None
+
+
+twin = Twin("pictures are resized", _load)
 
 
 def _resize(pixels: Any, size: Tuple[int, int]) -> Any:

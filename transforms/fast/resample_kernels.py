@@ -10,7 +10,11 @@ from typing import Any, Tuple
 import numpy as np
 from numba import njit, types
 
-from .resample import PRECISION_BITS, SUPPORT
+# Pillow's Resample.c: PRECISION_BITS is 32 - 8 - 2.
+PRECISION_BITS = 22
+
+# Lanczos: the lobes on each side.
+SUPPORT = 3.0
 
 # Rows that are turned on their side at once, and pixels of each: both fit the nearest cache.
 ROWS = 32

@@ -1,0 +1,135 @@
+"""What is left for later: compiled loops until they pay, pymatting until it is asked for."""
+
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any, List
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rembg_beam.transforms.fast import plain, resample, twin
+from rembg_beam.transforms.fast.twin import Twin
+from rembg_beam.transforms.pictures.cutout import RemoveOptions, cut_out
+from rembg_beam.transforms.pictures.picture import Picture
+
+
+def run(program: str) -> str:
+    """What a program prints in a fresh interpreter."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_fast_twin_is_loaded_once_the_slow_one_has_cost_as_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: List[str] = []
+    began, goes_on = threading.Event(), threading.Event()
+
+    def load() -> Any:
+        loaded.append(threading.current_thread().name)
+        began.set()
+        goes_on.wait(10)
+        return abs
+
+    each = Twin("numbers are made positive", load)
+    with each.slowly():
+        pass
+    assert not loaded and each.fast() is None
+    monkeypatch.setattr(twin, "PAYS_SECONDS", 0.0)
+    for _ in range(3):
+        with each.slowly():
+            pass
+    assert began.wait(10) and each.fast() is None  # the slow way goes on meanwhile
+    goes_on.set()
+    for thread in threading.enumerate():
+        if thread.name in loaded:
+            thread.join(10)
+    assert each.fast() is abs and len(loaded) == 1
+
+
+def _fail() -> Any:
+    raise RuntimeError("no compiler for this machine")
+
+
+@pytest.mark.parametrize(
+    ("load", "why"), [(lambda: None, "other bits"), (_fail, "no compiler for this machine")]
+)
+def test_one_that_is_not_equal_or_not_to_be_had_is_left(
+    load: Any, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert Twin("things are done", load).load() is None
+    assert why in caplog.text
+
+
+@pytest.mark.parametrize("module", [resample, plain])
+def test_other_bits_are_noticed(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = {resample: "_resize", plain: "plain_cutout"}[module]
+    real = getattr(module, name)
+    assert module._load() is real
+
+    def wrong(*arguments: Any) -> Any:
+        pixels = real(*arguments)
+        pixels.flat[-1] ^= 1
+        return pixels
+
+    monkeypatch.setattr(module, name, wrong)
+    assert module._load() is None
+
+
+def test_pixels_are_the_same_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    mask = Image.fromarray(pixels[..., 0])
+    picture = Picture(pixels=pixels)
+
+    def both() -> List[Any]:
+        cutout = cut_out(picture, [mask], RemoveOptions()).pictures[""]
+        return [resample.resize(pixels, (31, 42)), np.asarray(cutout)]
+
+    fast = both()
+    for module in (resample, plain):
+        monkeypatch.setattr(module, "twin", Twin("nothing", lambda: None))
+    assert all(map(np.array_equal, fast, both()))
+
+
+def test_rembg_is_imported_without_pymatting_until_it_is_called() -> None:
+    """Fails when a later rembg uses it while it is imported."""
+    printed = run("""
+        import sys
+        from rembg_beam.transforms.models.rembg_import import import_rembg
+        rembg = import_rembg()
+        print("pymatting" in sys.modules, "numba" in sys.modules)
+        import rembg.bg, numpy as np
+        ours = rembg.bg.estimate_foreground_ml(np.ones((4, 4, 3)), np.eye(4))
+        from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml as theirs
+        print(np.array_equal(ours, theirs(np.ones((4, 4, 3)), np.eye(4))))
+        print(sys.modules["pymatting"].__file__ is not None)
+    """)
+    assert printed.split() == ["False", "False", "True", "True"]
+
+
+def test_a_rembg_that_needs_it_at_once_gets_it() -> None:
+    printed = run("""
+        import sys
+        from rembg_beam.transforms.models import rembg_import
+        real = rembg_import._later
+        rembg_import._later = lambda module, name: 1 / 0
+        print(rembg_import.import_rembg().__name__, "pymatting" in sys.modules)
+        print(rembg_import.import_rembg().bg.estimate_foreground_ml.__module__[:9])
+    """)
+    assert printed.split() == ["rembg", "True", "pymatting"]
+
+
+def test_a_plain_run_needs_neither_numba_nor_pymatting(tmp_path: Any, photos: Any) -> None:
+    printed = run(f"""
+        import sys
+        from rembg_beam.pipelines.run import main
+        main(["run", "--input", {str(photos / "a.jpg")!r}, "--output", {str(tmp_path / "out")!r},
+              "--model", "tiny"])
+        print("modules:", *({{"numba", "pymatting"}} & set(sys.modules)))
+    """)
+    assert printed.endswith("modules:\n")
