@@ -1,5 +1,7 @@
 """The command `rembg-beam`: settings -> graph -> run.
 
+    cli           which of the commands is meant
+    status        how it ends
     settings      flags and a YAML file -> checked `Settings`, and where each value comes from
     values        a flag's text -> the value of a setting's kind
     beam_options  Beam's own options, from both
@@ -9,8 +11,8 @@
     logs          which words go to which stream
     models        the command that lists models and fetches their files
     providers     the command that tells which execution providers work
-    run           the command itself: exit status, summary, Ctrl-C
-    __main__      its start, before Beam is imported
+    run           the command that removes backgrounds: summary, Ctrl-C
+    __main__      start and end of the process
 
 It uses `rembg_beam.transforms`, which knows nothing of it.
 """

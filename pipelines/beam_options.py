@@ -10,9 +10,7 @@ from typing import Any, List, Mapping, Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-
-class UsageError(ValueError):
-    """The command was used wrongly; the message says how."""
+from .status import UsageError
 
 
 def parser() -> argparse.ArgumentParser:

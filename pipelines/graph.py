@@ -26,8 +26,8 @@ from ..transforms.pictures.cutout import part_suffixes
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.storage import sources
 from ..transforms.summary import WriteSummary
-from .beam_options import UsageError
 from .settings import Settings
+from .status import UsageError
 
 
 def check(settings: Settings) -> None:

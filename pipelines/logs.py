@@ -12,12 +12,12 @@ import re
 import sys
 from typing import Iterator, TextIO
 
-from ..transforms import metrics, uris
-from . import progress
+from ..transforms import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
+_METRICS = f"{_OURS}.transforms.metrics"
 
 
 @contextlib.contextmanager
@@ -37,6 +37,8 @@ def results_only_on_stdout() -> Iterator[TextIO]:
 
 def to_stderr() -> None:
     """Logs warnings, and the steps' own progress where no bar shows it."""
+    from . import progress
+
     handler = progress.Handler()
     handler.addFilter(_legible)
     handler.setFormatter(_WithoutSecrets("%(message)s"))
@@ -44,7 +46,7 @@ def to_stderr() -> None:
     logging.getLogger(_WORKER_LOGGER).setLevel(logging.INFO)
     logging.getLogger(_OURS).setLevel(logging.INFO)
     if sys.stderr.isatty():
-        logging.getLogger(metrics.__name__).setLevel(logging.WARNING)
+        logging.getLogger(_METRICS).setLevel(logging.WARNING)
     # A worker's exception ends the run, which says so; here it would come with Beam's traceback.
     logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
 

@@ -10,7 +10,6 @@ from typing import Any, List, Optional, Sequence, TextIO
 from ..transforms.models import catalogue
 from ..transforms.models import files as model_files
 from ..transforms.models.catalogue import Model
-from ..transforms.storage import files
 
 _COLUMNS = ("model", "purpose", "input", "MB", "licence", "here", "checksum")
 
@@ -32,6 +31,8 @@ def show(stdout: TextIO) -> None:
 
 def fetch(names: Sequence[str], to: str, model_dir: Optional[str], stdout: TextIO) -> None:
     """Copies the files of models to `to/MODEL/FILE`; downloads what is not on this machine."""
+    from ..transforms.storage import files
+
     models = [catalogue.find(name) for name in names]
     for model in models:
         if not model.files:

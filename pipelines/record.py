@@ -21,8 +21,8 @@ from ..transforms.pictures.encode import SUFFIXES
 from ..transforms.remove_background import changed
 from ..transforms.storage import files, naming
 from ..transforms.storage.listed import Listed
-from .beam_options import UsageError
 from .settings import Settings
+from .status import UsageError
 
 FILE = f"{naming.MANIFEST}/_settings.json"
 

@@ -1,8 +1,7 @@
-"""The command `rembg-beam`.
+"""The command `rembg-beam run`.
 
 In: arguments. Out: an exit status, 0 for success, 1 for a run that failed or had more failures
-than allowed, 2 for wrong use, 130 for Ctrl-C. Results and the summary go to stdout, everything
-else to stderr, whatever the libraries print included.
+than allowed, 2 for wrong use, 130 for Ctrl-C. The summary goes to stdout.
 
 Without `--runner` the pipeline runs in this process, on Beam's FnApiRunner, whose `run` blocks; so
 it runs in a thread, and the main thread shows progress and hears Ctrl-C.
@@ -10,12 +9,13 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
 import time
-from typing import Any, List, NamedTuple, NoReturn, Optional, Sequence, TextIO
+from typing import Any, List, NamedTuple, NoReturn, Optional, TextIO
 
 import apache_beam as beam
 import psutil
@@ -29,12 +29,11 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, models, providers, record, settings, values
-from .beam_options import UsageError
+from . import graph, logs, record, settings, values
+from .cli import help_to
 from .progress import Bar
 from .settings import Parsed, Settings
-
-OK, FAILED_RUN, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+from .status import FAILED_RUN, INTERRUPTED, OK, UsageError
 
 DEFAULT_RUNNER = "FnApiRunner"
 
@@ -45,20 +44,6 @@ TICK_SECONDS = 0.2
 GRACE_SECONDS = 1.0
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """The command; returns its exit status."""
-    with logs.results_only_on_stdout() as stdout:
-        logs.to_stderr()
-        try:
-            return _command(sys.argv[1:] if arguments is None else list(arguments), stdout)
-        except UsageError as error:
-            logs.say(str(error))
-            return WRONG_USE
-        except KeyboardInterrupt:
-            logs.say("interrupted before anything ran")
-            return INTERRUPTED
-
-
 class Finished(NamedTuple):
     """A run that came to its end: what it did, and how long it took."""
 
@@ -66,38 +51,19 @@ class Finished(NamedTuple):
     seconds: float
 
 
-def _command(arguments: List[str], stdout: TextIO) -> int:
+def command(arguments: List[str], stdout: TextIO) -> int:
+    """`rembg-beam run` with its arguments; returns the exit status."""
+    logs.to_stderr()
     parser = _parser(stdout)
     try:
         namespace, others = parser.parse_known_args(settings.normalized(arguments))
     except SystemExit as stop:
         return int(stop.code or 0)
-    if namespace.command != "run":
-        return _tell(namespace, others, stdout)
     parsed = settings.parse(namespace, others)
     if parsed.print_config:
         print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
         return OK
     return _run(parsed, stdout)
-
-
-def _tell(namespace: argparse.Namespace, others: List[str], stdout: TextIO) -> int:
-    """The commands that run no pipeline."""
-    if others:
-        raise UsageError(f"rembg-beam {namespace.command} doesn't know {others[0]}")
-    try:
-        if namespace.command == "providers":
-            providers.show(stdout)
-        elif namespace.names is None:
-            models.show(stdout)
-        else:
-            models.fetch(namespace.names, namespace.to, namespace.model_dir, stdout)
-        return OK
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    except (OSError, RuntimeError) as error:
-        logs.say(str(error))
-        return FAILED_RUN
 
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
@@ -157,6 +123,9 @@ class _Running:
         except ValueError as error:
             raise UsageError(str(error)) from error
         graph.build(self._pipeline, given, run, since)
+        # What was imported and built stays: garbage is not looked for among it.
+        gc.freeze()
+        gc.enable()
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 
@@ -290,53 +259,11 @@ def _check_runner(runner: str, given: Settings) -> None:
 
 def _parser(stdout: TextIO) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="rembg-beam",
-        description="Removes backgrounds from pictures with rembg, on Apache Beam.",
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        help="remove the backgrounds of pictures",
+        prog="rembg-beam run",
         description="Removes the backgrounds of pictures. Options it does not know are Beam's own, "
         "such as --runner=DataflowRunner --region=europe-west4.",
         allow_abbrev=False,
     )
-    settings.add_arguments(run)
-    others = _add_models(commands)
-    others.append(
-        commands.add_parser(
-            "providers",
-            help="which execution providers this machine has, and which really work",
-            description="Runs the bundled model on every execution provider onnxruntime lists.",
-        )
-    )
-    for each in (parser, run, *others):
-        each.print_help = _help_to(each, stdout)  # type: ignore[method-assign]
+    settings.add_arguments(parser)
+    parser.print_help = help_to(parser, stdout)  # type: ignore[method-assign]
     return parser
-
-
-def _add_models(commands: Any) -> List[argparse.ArgumentParser]:
-    listing = commands.add_parser(
-        "models",
-        help="the models: purpose, sizes, licence, checksum, and whether the file is here",
-        description="Lists the models; `models fetch` copies their files to a folder or URI.",
-    )
-    listing.set_defaults(names=None)
-    fetch = listing.add_subparsers(metavar="fetch").add_parser(
-        "fetch",
-        help="fill a folder or URI for --model_dir",
-        description="Copies the files of models to DIR_OR_URI/MODEL/FILE, for --model_dir.",
-    )
-    fetch.add_argument("names", nargs="+", metavar="NAME")
-    fetch.add_argument("--to", required=True, metavar="DIR_OR_URI")
-    fetch.add_argument("--model_dir", "--model-dir", metavar="URI", help="take them from here")
-    return [listing, fetch]
-
-
-def _help_to(parser: argparse.ArgumentParser, stdout: TextIO) -> Any:
-    return lambda file=None: print(parser.format_help(), file=stdout, end="")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

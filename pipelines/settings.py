@@ -30,7 +30,7 @@ from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.storage import web
 from . import beam_options, values
-from .beam_options import UsageError
+from .status import UsageError
 
 BEAM = "beam"
 

@@ -1,6 +1,7 @@
 """The command, as a person runs it."""
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,7 +18,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import beam_options, run, settings, values
+from rembg_beam.pipelines import beam_options, cli, settings, status, values
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -32,7 +33,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
         capfd.readouterr()
         given = [str(argument) for argument in arguments]
         model = [] if any(flag.startswith("--model") for flag in given) else ["--model", "tiny"]
-        status = run.main(["run", *given, "--output", str(output), *model])
+        status = cli.main(["run", *given, "--output", str(output), *model])
         streams = capfd.readouterr()
         return status, streams.out, streams.err
 
@@ -189,7 +190,7 @@ def test_what_is_missing_is_named(capfd: Any, photos: Path) -> None:
         (["--output", "out"], "no output"),
         ([], "no model: choose one by --model\n  u2net "),
     ]:
-        assert run.main(["run", *given]) == 2
+        assert cli.main(["run", *given]) == 2
         assert message in capfd.readouterr().err
         given += more
 
@@ -265,14 +266,39 @@ def test_no_own_flag_hides_one_of_beams() -> None:
 
 
 def test_help_goes_to_stdout(capfd: Any) -> None:
-    assert run.main(["run", "--help"]) == 0
+    assert cli.main(["run", "--help"]) == 0
     out, err = capfd.readouterr()
     assert "--alpha_matting_erode_size" in out and not err
 
 
+LIGHT = """
+import sys
+from rembg_beam.pipelines import cli
+status = cli.main(sys.argv[1:])
+heavy = {"apache_beam", "numpy", "rembg", "onnxruntime", "google.cloud.storage"} & set(sys.modules)
+sys.exit(f"{status} {heavy}" if status or heavy else 0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["models"], ["models", "--help"]])
+def test_what_runs_nothing_imports_nothing_heavy(arguments: List[str]) -> None:
+    command = [sys.executable, "-c", LIGHT, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+
+
+def test_the_process_ends_with_its_status_and_all_it_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rembg_beam.pipelines"]
+    told = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    version = importlib.metadata.version("rembg-beam")
+    assert (told.returncode, told.stdout) == (0, f"rembg-beam {version}\n")
+    wrong = subprocess.run([*command, "modles"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "invalid choice: 'modles'" in wrong.stderr
+
+
 CHATTER = """
 import os, sys
-from rembg_beam.pipelines import run
+from rembg_beam.pipelines import cli, run
 from rembg_beam.transforms.models import opening
 
 opened = opening._rembg_session
@@ -283,7 +309,7 @@ def chatty(*arguments):
     return opened(*arguments)
 
 opening._rembg_session = chatty
-sys.exit(run.main(sys.argv[1:]))
+sys.exit(cli.main(sys.argv[1:]))
 """
 
 
@@ -302,7 +328,7 @@ sys.exit(main())
 
 
 def test_ctrl_c_while_beam_is_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPATIENT], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", IMPATIENT, "run"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "rembg-beam: interrupted before anything ran\n"
 
@@ -326,7 +352,7 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
     termios.tcsetwinsize(theirs, (24, 100))
     flags = ["--model", "tiny", "--input", str(photos), "--output", str(tmp_path / "out")]
     done = subprocess.Popen(
-        [sys.executable, "-m", "rembg_beam.pipelines.run", "run", *flags],
+        [sys.executable, "-m", "rembg_beam.pipelines", "run", *flags],
         stdout=subprocess.PIPE,
         stderr=theirs,
     )
@@ -359,7 +385,7 @@ def test_ctrl_c(
     out = tmp_path / "out"
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"),
+            *(sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"),
             *("--input", tmp_path / "photos", "--output", out),
             *("--direct_running_mode", mode),
             *(["--direct_num_workers=2"] if mode == "multi_processing" else []),
@@ -481,7 +507,7 @@ def test_unfinished_rows_lie_outside_of_the_data_set(
     seen: List[str] = []
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"),
+            *(sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"),
             *("--input", tmp_path / "photos", "--output", tmp_path / "out"),
         ],
         stdout=subprocess.DEVNULL,
@@ -502,7 +528,7 @@ def test_an_output_that_needs_another_package_is_refused(
         importlib.util, "find_spec", lambda name: None if name == "boto3" else found(name)
     )
     arguments = ["--model", "tiny", "--input", str(photos), "--output", "s3://me:s3cr3t@bucket/out"]
-    assert run.main(["run", *arguments]) == run.WRONG_USE
+    assert cli.main(["run", *arguments]) == status.WRONG_USE
     said = capfd.readouterr().err
     assert "install apache-beam[aws]" in said
     assert "Traceback" not in said and "s3cr3t" not in said

@@ -127,7 +127,7 @@ def test_a_rembg_that_needs_it_at_once_gets_it() -> None:
 def test_a_plain_run_needs_neither_numba_nor_pymatting(tmp_path: Any, photos: Any) -> None:
     printed = run(f"""
         import sys
-        from rembg_beam.pipelines.run import main
+        from rembg_beam.pipelines.cli import main
         main(["run", "--input", {str(photos / "a.jpg")!r}, "--output", {str(tmp_path / "out")!r},
               "--model", "tiny"])
         print("modules:", *({{"numba", "pymatting"}} & set(sys.modules)))

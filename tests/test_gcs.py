@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from google.cloud.storage import Blob
 
-from rembg_beam.pipelines import run
+from rembg_beam.pipelines import cli
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
 from rembg_beam.transforms.elements import Facts
 from rembg_beam.transforms.models import catalogue
@@ -306,7 +306,7 @@ def pictures(emulator: gs.Emulator, proxy: gs.Proxy, encoded: Any) -> Callable[[
 
 
 def command(*arguments: str) -> int:
-    return run.main(["run", *arguments, "--model", "tiny"])
+    return cli.main(["run", *arguments, "--model", "tiny"])
 
 
 def rows(emulator: gs.Emulator, output: str) -> List[Dict[str, Any]]:
@@ -357,13 +357,13 @@ def test_models_whose_checksums_are_not_known_are_told_apart_by_their_uris(
     for name in "ab":
         emulator.put(f"gs://b/m/{name}.onnx", bundled)
     flags = ["run", "--model", "u2net_custom", "--input", "gs://b/in/", "--output", "gs://b/out"]
-    assert run.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
-    assert run.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
-    assert run.main([*flags, "--model_path", "gs://b/m/b.onnx"]) == 2
+    assert cli.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
+    assert cli.main([*flags, "--model_path", "gs://b/m/a.onnx"]) == 0
+    assert cli.main([*flags, "--model_path", "gs://b/m/b.onnx"]) == 2
     assert 'model_path was "gs://b/m/a.onnx" and is "gs://b/m/b.onnx"' in capfd.readouterr().err
     # Known now, and unknown before: nothing can be compared.
     here = catalogue.bundled_path()
-    assert run.main([*flags, "--model_path", here]) == 0
+    assert cli.main([*flags, "--model_path", here]) == 0
 
 
 def test_a_run_through_a_storm_loses_nothing(

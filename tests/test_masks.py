@@ -10,7 +10,7 @@ import pytest
 from cutting import cutout_of
 from PIL import Image
 
-from rembg_beam.pipelines import run as command
+from rembg_beam.pipelines import cli
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig
 from rembg_beam.transforms.elements import Cutout
 from rembg_beam.transforms.models import opening
@@ -85,7 +85,7 @@ def test_what_becomes_of_an_empty_mask(
 def test_the_threshold_is_a_setting(photos: Path, tmp_path: Path, capfd: Any) -> None:
     flags = ["run", "--input", str(photos / "a.jpg"), "--model", "tiny"]
     flags += ["--output", str(tmp_path / "out")]
-    assert command.main([*flags, "--empty_mask", "skip", "--empty-mask-peak", "1"]) == 0
+    assert cli.main([*flags, "--empty_mask", "skip", "--empty-mask-peak", "1"]) == 0
     assert capfd.readouterr().out.startswith("0 written, 1 skipped, 0 failed")
     dataset = pyarrow.dataset.dataset(tmp_path / "out/_manifest", partitioning="hive")
     (row,) = dataset.to_table().to_pylist()

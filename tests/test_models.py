@@ -655,12 +655,12 @@ def test_on_openvino(name: str, rembg_home: Path, encoded: Callable[..., bytes])
 def test_models_lists_the_catalogue(
     capfd: Any, home: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rembg_beam.pipelines import run
+    from rembg_beam.pipelines import cli
 
     path = empty_home / "models" / "u2netp" / "u2netp.onnx"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x" * 2_000_000)
-    assert run.main(["models"]) == 0
+    assert cli.main(["models"]) == 0
     rows = {line.split()[0]: line for line in capfd.readouterr().out.splitlines()}
     assert set(MODELS) <= set(rows)
     assert "2.0 " in rows["u2netp"] and " yes " in rows["u2netp"]
@@ -672,24 +672,24 @@ def test_models_lists_the_catalogue(
 def test_models_fetch_fills_a_model_dir(
     capfd: Any, rembg_home: Path, tmp_path: Path, encoded: Callable[..., bytes]
 ) -> None:
-    from rembg_beam.pipelines import run
+    from rembg_beam.pipelines import cli
 
     to = tmp_path / "models"
-    assert run.main(["models", "fetch", "u2netp", "SAM", "--to", str(to)]) == 0
+    assert cli.main(["models", "fetch", "u2netp", "SAM", "--to", str(to)]) == 0
     assert len(capfd.readouterr().out.splitlines()) == 3
     for name in ("u2netp", "sam"):
         made = SessionConfig(name, model_dir=str(to), offline=True)
         assert isinstance(cut(RemBGDoFn(made), encoded()), Cutout)
-    assert run.main(["models", "fetch", "u2nett", "--to", str(to)]) == 2
+    assert cli.main(["models", "fetch", "u2nett", "--to", str(to)]) == 2
     assert "did you mean 'u2net'" in capfd.readouterr().err
-    assert run.main(["models", "fetch", "u2net_custom", "--to", str(to)]) == 2
-    assert run.main(["models", "--fech"]) == 2
+    assert cli.main(["models", "fetch", "u2net_custom", "--to", str(to)]) == 2
+    assert cli.main(["models", "--fech"]) == 2
 
 
 def test_providers_tells_which_really_work(capfd: Any) -> None:
-    from rembg_beam.pipelines import run
+    from rembg_beam.pipelines import cli
 
-    assert run.main(["providers"]) == 0
+    assert cli.main(["providers"]) == 0
     out = capfd.readouterr().out
     rows = {line.split()[0]: line.split()[2:4] for line in out.splitlines() if "Provider" in line}
     listed = onnxruntime.get_available_providers()
@@ -712,17 +712,17 @@ def test_two_flavours_side_by_side_are_warned_of(monkeypatch: pytest.MonkeyPatch
 def test_settings_of_the_command_reach_the_session(
     rembg_home: Path, photos: Path, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    from rembg_beam.pipelines import run
+    from rembg_beam.pipelines import cli
 
     opening._warn_once.cache_clear()
     base = ["run", "--input", str(photos / "a.jpg"), "--output", str(tmp_path / "out")]
     flags = ["--provider", "cuda", "--provider=Tensorrt", "--provider-fallback", "cpu", "--offline"]
     options = ["--session-option", "intra_op_num_threads=2", "--model", "U2NETP"]
-    assert run.main([*base, *flags, *options]) == 0
+    assert cli.main([*base, *flags, *options]) == 0
     assert capfd.readouterr().out.startswith("1 written")
     assert any("as provider_fallback allows" in line for line in caplog.messages)
     clothes = ["--model", catalogue.CLOTH, "--offline", "--cloth_category", "lower"]
-    assert run.main([*base[:-1], str(tmp_path / "clothes"), *clothes]) == 0
+    assert cli.main([*base[:-1], str(tmp_path / "clothes"), *clothes]) == 0
     assert (tmp_path / "clothes" / "a.jpg.lower.png").exists()
-    assert run.main([*base, "--model", "u2netp", "--provider", 'CPU={"arena": 1']) == 2
+    assert cli.main([*base, "--model", "u2netp", "--provider", 'CPU={"arena": 1']) == 2
     assert "--provider" in capfd.readouterr().err

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from rembg_beam.pipelines import graph, run, settings
+from rembg_beam.pipelines import cli, graph, settings
 from rembg_beam.transforms.storage import sources
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def test_python_snippets_run(workplace: Path, tree: Any) -> None:
     pipeline, manifest = of("python")
     exec(compile(pipeline, "README.md", "exec"), {})
     assert tree("cutouts") == ["examples/animals/chelsea.png.png", "examples/astronaut.jpg.png"]
-    assert run.main(["run", "--input", "examples", "--output", "cutouts", "--model", "tiny"]) == 0
+    assert cli.main(["run", "--input", "examples", "--output", "cutouts", "--model", "tiny"]) == 0
     names: Any = {}
     exec(compile(manifest, "README.md", "exec"), names)
     assert names["rows"].num_rows == 4
@@ -62,7 +62,7 @@ def test_commands_build(command: str, workplace: Path) -> None:
 
 def test_the_command_that_shows_settings_runs(workplace: Path, capfd: Any) -> None:
     command = next(line for line in commands() if "--print_config" in line)
-    assert run.main(shlex.split(command)[1:]) == 0
+    assert cli.main(shlex.split(command)[1:]) == 0
     assert 'model: "tiny"  # configs/local.yaml' in capfd.readouterr().out
 
 
@@ -83,7 +83,7 @@ def test_configs_load_and_build(path: Path, workplace: Path) -> None:
 
 
 def test_the_local_config_runs(workplace: Path, capfd: Any) -> None:
-    assert run.main(["run", "--config", "configs/local.yaml"]) == 0
+    assert cli.main(["run", "--config", "configs/local.yaml"]) == 0
     assert "4 written, 0 skipped, 0 failed" in capfd.readouterr().out
 
 

@@ -17,8 +17,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from rembg_beam.pipelines import record
-from rembg_beam.pipelines import run as command
+from rembg_beam.pipelines import cli, record
 from rembg_beam.transforms import earlier, existing
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.storage import files, naming
@@ -42,7 +41,7 @@ def go(photos: Path, tmp_path: Path, capfd: Any) -> Any:
     def go(*flags: object, inputs: Any = None) -> Tuple[int, str, str]:
         capfd.readouterr()
         given = ["--input", str(photos)] if inputs is None else inputs
-        status = command.main(
+        status = cli.main(
             ["run", "--model", "tiny", "--output", str(tmp_path / "out"), *given, *map(str, flags)]
         )
         return status, *capfd.readouterr()
@@ -558,14 +557,14 @@ def test_clothes_that_are_done_in_part_are_done_again(
 ) -> None:
     flags = ["run", "--model", catalogue.CLOTH, "--offline", "--input", str(photos / "a.jpg")]
     flags += ["--output", str(tmp_path / "out")]
-    assert command.main(flags) == 0
+    assert cli.main(flags) == 0
     whole = tree(tmp_path / "out")
     assert len(whole) == 3
     capfd.readouterr()
-    assert command.main(flags) == 0
+    assert cli.main(flags) == 0
     assert capfd.readouterr().out.startswith("0 written, 1 skipped")
     (tmp_path / "out" / whole[1]).unlink()
-    assert command.main(flags) == 0
+    assert cli.main(flags) == 0
     assert capfd.readouterr().out.startswith("1 written, 0 skipped")
     assert tree(tmp_path / "out") == whole
 
@@ -589,7 +588,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(many: Path, output: Path, *flags: str) -> "subprocess.Popen[str]":
     arguments = ["run", "--model", "tiny", "--input", str(many), "--output", str(output), *flags]
     return subprocess.Popen(
-        [sys.executable, "-m", "rembg_beam.pipelines.run", *arguments],
+        [sys.executable, "-m", "rembg_beam.pipelines", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rembg_beam.pipelines import logs, run
+from rembg_beam.pipelines import cli, logs
 from rembg_beam.transforms import Source, WebOptions, uris
 from rembg_beam.transforms.elements import RunColumns, failed
 from rembg_beam.transforms.failures import failure
@@ -155,7 +155,7 @@ def test_no_bad_line_tells(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_does_not_tell(arguments: List[str], tmp_path: Path, capfd: Any) -> None:
-    run.main(["run", *arguments, "--output", str(tmp_path / "out"), "--model", "tiny"])
+    cli.main(["run", *arguments, "--output", str(tmp_path / "out"), "--model", "tiny"])
     streams = capfd.readouterr()
     assert streams.out + streams.err
     assert SECRET not in streams.out + streams.err
@@ -166,7 +166,7 @@ def test_a_run_does_not_tell(tmp_path: Path, capfd: Any) -> None:
     (tmp_path / "list.txt").write_text(f"{secrets}\n{secrets}#2\n{secrets}&x\n")
     out = tmp_path / "out"
     arguments = ["--input_list", str(tmp_path / "list.txt"), "--output", str(out)]
-    assert run.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
     streams = capfd.readouterr()
     assert "failed: https://***@host/a.jpg?***" in streams.out
     assert SECRET not in streams.out + streams.err

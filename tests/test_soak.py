@@ -25,7 +25,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         bad = number % EVERY == 0
         path.write_bytes(b"bad" if bad else originals[number % len(originals)])
-    command = [sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"]
+    command = [sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"]
     process = subprocess.Popen(
         [*command, "--input", tmp_path / "photos", "--output", tmp_path / "out"],
         stdout=subprocess.PIPE,

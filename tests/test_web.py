@@ -22,7 +22,7 @@ import web as servers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rembg_beam.pipelines import run as command
+from rembg_beam.pipelines import cli, status
 from rembg_beam.transforms import RemoveBackground, Source, WebOptions, uris
 from rembg_beam.transforms.storage import addresses, files, limits, naming, web
 from rembg_beam.transforms.storage.retrying import Backoff, Tried
@@ -568,12 +568,12 @@ def test_the_command_takes_urls(
     )
     arguments = ["run", "--model", "tiny", "--input", f"{server.url}/a.jpg"]
     arguments += ["--input_list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out")]
-    assert command.main(arguments) == command.OK
+    assert cli.main(arguments) == status.OK
     said = capfd.readouterr().out
     assert "3 failed" in said
     assert "--allow_private_hosts" in said
     assert server.connections == 0
-    assert command.main([*arguments, "--allow_private_hosts"]) == command.OK
+    assert cli.main([*arguments, "--allow_private_hosts"]) == status.OK
     rows = pyarrow.dataset.dataset(tmp_path / "out/_manifest", partitioning="hive").to_table()
     names = {row["name"] for row in rows.to_pylist() if row["status"] == "written"}
     host = f"127.0.0.1^3A{server.port}"
@@ -586,9 +586,9 @@ def test_what_a_row_hides_is_not_fetched_without_it(
 ) -> None:
     arguments = ["run", "--model", "tiny", "--output", str(tmp_path / "out")]
     arguments += ["--allow_private_hosts"]
-    command.main([*arguments, "--input", f"{server.url}/page.jpg?token=s3cr3t"])
+    cli.main([*arguments, "--input", f"{server.url}/page.jpg?token=s3cr3t"])
     asked = len(server.paths)
-    command.main([*arguments, "--retry_failed"])
+    cli.main([*arguments, "--retry_failed"])
     assert "by --input_list" in capfd.readouterr().out
     assert len(server.paths) == asked
 
@@ -598,7 +598,7 @@ def test_the_web_is_not_written_to(
     output: str, capsys: pytest.CaptureFixture[str], photos: Path
 ) -> None:
     arguments = ["run", "--model", "tiny", "--input", str(photos), "--output", output]
-    assert command.main(arguments) == command.WRONG_USE
+    assert cli.main(arguments) == status.WRONG_USE
     said = capsys.readouterr().err
     assert "can't be written to" in said
     assert "s3cr3t" not in said
@@ -607,7 +607,7 @@ def test_the_web_is_not_written_to(
 def test_nothing_hangs_at_exit(server: servers.Server, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("".join(f"{server.url}/slow/{n}\n" for n in range(20)))
     start = time.monotonic()
-    command_line = [sys.executable, "-m", "rembg_beam.pipelines.run", "run", "--model", "tiny"]
+    command_line = [sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"]
     command_line += ["--input_list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out")]
     command_line += ["--allow_private_hosts", "--max_seconds", "0.5", "--max_failures", "0"]
     process = subprocess.run(
@@ -616,7 +616,7 @@ def test_nothing_hangs_at_exit(server: servers.Server, tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert process.returncode == command.FAILED_RUN
+    assert process.returncode == status.FAILED_RUN
     assert "20 failed" in process.stdout
     assert time.monotonic() - start < 40
 

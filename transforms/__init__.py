@@ -16,17 +16,37 @@
 
 Below all of them: `uris` (what a URI names), `concurrency` (a DoFn with threads), `failures` (where
 an exception becomes a row) and `metrics`. Importing and building pipelines needs no onnxruntime;
-workers do.
+workers do. Public names are imported when they are first used, since Beam takes a second.
 """
 
-from .elements import Cutout, Failure, Outcome, Part, Source, Stored
-from .manifest import WriteManifest
-from .models.config import SessionConfig
-from .pictures.cutout import RemoveOptions
-from .pictures.encode import Encoding
-from .rembg_dofn import RemBGDoFn
-from .remove_background import RemoveBackground
-from .storage.web import WebOptions
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from .elements import Cutout, Failure, Outcome, Part, Source, Stored
+    from .manifest import WriteManifest
+    from .models.config import SessionConfig
+    from .pictures.cutout import RemoveOptions
+    from .pictures.encode import Encoding
+    from .rembg_dofn import RemBGDoFn
+    from .remove_background import RemoveBackground
+    from .storage.web import WebOptions
+
+_MODULES = {
+    "Source": "elements",
+    "WebOptions": "storage.web",
+    "Stored": "elements",
+    "SessionConfig": "models.config",
+    "RemoveOptions": "pictures.cutout",
+    "Encoding": "pictures.encode",
+    "RemBGDoFn": "rembg_dofn",
+    "Part": "elements",
+    "Cutout": "elements",
+    "Failure": "elements",
+    "RemoveBackground": "remove_background",
+    "Outcome": "elements",
+    "WriteManifest": "manifest",
+}
 
 __all__ = [
     "Source",
@@ -43,3 +63,14 @@ __all__ = [
     "Outcome",
     "WriteManifest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

@@ -25,9 +25,6 @@ from contextlib import suppress
 from typing import Any, List, Optional, Tuple
 
 import filelock
-import tenacity
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from .. import uris
 from . import catalogue
@@ -159,6 +156,8 @@ def _from_uri(uri: str, whose: str, file: Optional[ModelFile]) -> str:
             raise ModelFileError(f"{whose}: there is no file {path!r} on this worker")
         check(path, file or ModelFile(path, None, None), path)
         return path
+    from apache_beam.io.filesystems import FileSystems
+
     found = FileSystems.match([uri])[0].metadata_list
     if not found:
         raise ModelFileError(f"{whose}: there is no file {uris.without_secrets(uri)!r}")
@@ -243,10 +242,17 @@ def _digest_of(path: str, kind: str, size: int, changed: int) -> str:
 
 
 def _exists(uri: str) -> bool:
-    return os.path.exists(uris.local_path(uri)) if uris.is_local(uri) else FileSystems.exists(uri)
+    if uris.is_local(uri):
+        return os.path.exists(uris.local_path(uri))
+    from apache_beam.io.filesystems import FileSystems
+
+    return bool(FileSystems.exists(uri))
 
 
 def _copy(source: str, target: str) -> None:
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
     size = FileSystems.match([source])[0].metadata_list[0].size_in_bytes
     raw = CompressionTypes.UNCOMPRESSED
     with FileSystems.open(source, compression_type=raw) as reading, open(target, "wb") as writing:
@@ -260,6 +266,8 @@ def _copy(source: str, target: str) -> None:
 
 def _retrying(function: Any, *arguments: Any) -> Any:
     """Calls a function again when the network or the storage fails."""
+    import tenacity
+
     wait = tenacity.wait_exponential(FIRST_WAIT_SECONDS)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS),
