@@ -22,6 +22,7 @@ from typing import Callable, NamedTuple
 import batch
 import bundled
 import cpu
+import first
 import many
 import memory
 import on_cuda
@@ -43,6 +44,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
+    "first": Part("The first seconds", first.measure),
     "speed": Part("Speed", speed.measure),
     "cpu": Part("CPU beside the model", cpu.measure),
     "memory": Part("Memory", memory.measure),

@@ -89,6 +89,18 @@ class Bar(NamedTuple):
 
 
 BARS = (
+    Bar("first", "first run on a new machine, 4 pictures, `tiny`", 10, 6, 1, " s"),
+    Bar("warm", "one picture, `tiny`, start and end included", 2.0, 1.5, 2, " s"),
+    Bar("told", "`--help`, `--version`, `models`", 0.5, 0.3, 2, " s"),
+    Bar(
+        "short pool",
+        "60 pictures of 1 MP, U²-Netp, whole, against a pool of processes",
+        1.1,
+        1.15,
+        2,
+        at_least=True,
+    ),
+    Bar("peak rembg p", "peak memory at 1 MP, U²-Netp, against `rembg p`", 1.3, 1.1, 2),
     Bar(
         "u2net 1 floor", "1 MP, U²-Net, pictures/s against the floor", 0.95, 0.97, 3, at_least=True
     ),
@@ -101,6 +113,14 @@ BARS = (
         at_least=True,
     ),
     Bar("u2netp 1 plain", "1 MP, U²-Netp, against the plain DoFn", 3.0, 3.4, 2, at_least=True),
+    Bar(
+        "u2netp 12 floor",
+        "12 MP, U²-Netp, pictures/s against the floor",
+        0.64,
+        0.70,
+        2,
+        at_least=True,
+    ),
     Bar("u2netp 12 plain", "12 MP, U²-Netp, against the plain DoFn", 8, 10, 1, at_least=True),
     Bar("cpu 0.67", "CPU per picture above the floor's, 0.67 MP", 25, 16, 1, " ms"),
     Bar("cpu 2.7", "CPU per picture above the floor's, 2.7 MP", 95, 60, 1, " ms"),

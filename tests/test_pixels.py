@@ -18,7 +18,7 @@ from standins import config
 
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
 from rembg_beam.transforms.fast import plain, resample
-from rembg_beam.transforms.fast.plain import plain_cutout
+from rembg_beam.transforms.fast.plain import PlainCutout
 from rembg_beam.transforms.models import catalogue, predicting
 from rembg_beam.transforms.models.catalogue import MODELS
 from rembg_beam.transforms.pictures import jpeg
@@ -227,9 +227,9 @@ def test_the_plain_cutout_is_rembgs_for_every_level_of_color_and_mask() -> None:
     color = np.stack([level, 255 - level, level // 2], -1)
     wanted = rembg.bg.naive_cutout(Image.fromarray(color), Image.fromarray(alpha))
     assert plain.twin.fast()
-    assert np.array_equal(plain_cutout(color, alpha), np.asarray(wanted))
+    assert np.array_equal(PlainCutout(color, alpha), np.asarray(wanted))
     with pytest.raises(ValueError, match="a mask of"):
-        plain_cutout(color[:9], alpha)
+        PlainCutout(color[:9], alpha)
 
 
 @settings(max_examples=100, deadline=None)

@@ -3,8 +3,9 @@
 rembg composites the picture with nothing by Pillow: every channel, opacity included, is multiplied
 by the mask and divided by 255 as Pillow rounds (`DIV255` of its `ImagingUtils.h`). For an RGB
 picture that is one multiplication a level and the mask itself as alpha; one loop compiled by numba
-does it without Pillow's copies. Until it is loaded, and where it gives other bits, `twin.fast()` is
-None and the cutout is rembg's to make. `ValueError` for a mask of another size than the picture.
+does it without Pillow's copies, for a PNG not even the cutout's own pixels. Until it is loaded, and
+where it gives other bits, `twin.fast()` is None and the cutout is rembg's to make. `ValueError` for
+a mask of another size than the picture.
 """
 
 from typing import Any, Callable, Optional
@@ -15,25 +16,54 @@ from PIL import Image
 from .twin import Twin
 
 
-def plain_cutout(pixels: Any, mask: Any) -> Any:
-    """uint8 [height, width, 4] of uint8 [height, width, 3] and [height, width]."""
-    from . import plain_kernels
+class PlainCutout:
+    """A plain cutout, made when it is known as what: an array, or the rows of a PNG.
 
-    if pixels.shape[:2] != mask.shape:
-        raise ValueError(f"a mask of {mask.shape} is not one of a picture of {pixels.shape[:2]}")
-    cutout = np.empty((*mask.shape, 4), np.uint8)
-    plain_kernels.composite(pixels, mask, cutout)
-    return cutout
+    Args:
+      pixels: of the picture, uint8 [height, width, 3].
+      mask: uint8 [height, width].
+    """
+
+    def __init__(self, pixels: Any, mask: Any) -> None:
+        if pixels.shape[:2] != mask.shape:
+            raise ValueError(
+                f"a mask of {mask.shape} is not one of a picture of {pixels.shape[:2]}"
+            )
+        self._pixels = np.ascontiguousarray(pixels)
+        self._mask = np.ascontiguousarray(mask)
+        self.shape = (*mask.shape, 4)
+
+    def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> Any:
+        """uint8 [height, width, 4], RGBA."""
+        from . import plain_kernels
+
+        words = np.empty(self._mask.shape, np.uint32)
+        plain_kernels.composite(self._pixels, self._mask, words)
+        cutout = words.view(np.uint8).reshape(self.shape)
+        return cutout if dtype is None else cutout.astype(dtype)
+
+    def up_filtered(self) -> Any:
+        """uint8 [height, 1 + 4 * width]: its rows as PNG's filter Up makes them, its type first."""
+        from . import plain_kernels
+
+        height, width = self._mask.shape
+        rows = np.empty((height, 1 + 4 * width), np.uint8)
+        plain_kernels.up_filtered(self._pixels, self._mask, rows)
+        return rows
 
 
-def _load() -> Optional[Callable[..., Any]]:
-    """`plain_cutout`, if its bits are those of the rembg and the Pillow that are installed."""
+def _load() -> Optional[Callable[[Any, Any], PlainCutout]]:
+    """`PlainCutout`, if its bits are those of the rembg and the Pillow that are installed."""
     import rembg.bg
 
     level, mask = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     pixels = np.stack([level, 255 - level, level // 2], -1)
-    theirs = rembg.bg.naive_cutout(Image.fromarray(pixels), Image.fromarray(mask))
-    return plain_cutout if np.array_equal(plain_cutout(pixels, mask), np.asarray(theirs)) else None
+    theirs = np.asarray(rembg.bg.naive_cutout(Image.fromarray(pixels), Image.fromarray(mask)))
+    ours = PlainCutout(pixels, mask)
+    # A running sum down the columns takes the filter back.
+    unfiltered = np.cumsum(ours.up_filtered()[:, 1:], axis=0, dtype=np.uint8)
+    equal = [np.array_equal(each, theirs) for each in (ours, unfiltered.reshape(theirs.shape))]
+    return PlainCutout if all(equal) else None
 
 
 twin = Twin("plain cutouts are made", _load)

@@ -316,9 +316,9 @@ def _removed(
 
 
 def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
-    plain_cutout = plain.twin.fast()
-    if plain_cutout is not None:
-        return plain_cutout(picture.pixels, np.asarray(masks[0]))
+    fast = plain.twin.fast()
+    if fast is not None:
+        return fast(picture.pixels, np.asarray(masks[0]))
     with plain.twin.slowly():
         return _by_rembg(picture.image, masks, options)
 

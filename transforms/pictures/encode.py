@@ -1,15 +1,16 @@
 """rembg's result -> the bytes of a picture file.
 
-In: uint8 [height, width, 4] or [height, width], or an image of Pillow's. Out: PNG, WebP or JPEG
-bytes. `Encoding` refuses, with
-`ValueError`, settings a format doesn't have; `encode` raises `EncodeError` for a picture the
-format can't hold (WebP ends at 16383 pixels a side, JPEG at 65535).
+In: uint8 [height, width, 4] or [height, width], a `PlainCutout`, or an image of Pillow's. Out: PNG,
+WebP or JPEG bytes. `Encoding` refuses, with `ValueError`, settings a format doesn't have; `encode`
+raises `EncodeError` for a picture the format can't hold (WebP ends at 16383 pixels a side, JPEG at
+65535).
 """
 
 import io
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
+import numpy as np
 from PIL import Image
 
 from .png import can_encode, encode_png
@@ -92,7 +93,7 @@ def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None
     """
     if encoding.format == "png" and encoding.png_compression is None and can_encode(picture):
         return encode_png(picture, icc_profile)
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture))
     if encoding.format == "jpeg" and image.mode == "RGBA":
         if image.getchannel("A").getextrema() != (255, 255):
             raise EncodeError("jpeg has no transparency, and the picture has transparent pixels")

@@ -13,6 +13,8 @@ from typing import Any, List, Optional
 
 import numpy as np
 
+from ..fast.plain import PlainCutout
+
 isal_zlib: Any
 try:
     from isal import isal_zlib
@@ -39,21 +41,31 @@ def can_encode(picture: Any) -> bool:
 def encode_png(picture: Any, icc_profile: Optional[bytes] = None) -> bytes:
     """The PNG of uint8 [height, width] or [height, width, channels], or of an image of `MODES`.
 
+    A `PlainCutout`'s rows come filtered.
+
     >>> encode_png(np.zeros((2, 3), np.uint8))[:4]
     b'\\x89PNG'
     """
-    pixels = np.asarray(picture)
-    height, width = pixels.shape[:2]
+    lazy = isinstance(picture, PlainCutout)
+    pixels = picture if lazy else np.asarray(picture)
+    filtered = picture.up_filtered() if lazy else _up_filtered(pixels)
+    height, width, *channels = pixels.shape
+    color_type = COLOR_TYPES[channels[0] if channels else 1]
+    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
+    data = isal_zlib.compress(filtered, LEVEL)
+    chunks = [_chunk(b"IHDR", header), *_profile(icc_profile), *_data(data), _chunk(b"IEND", b"")]
+    return b"".join([_SIGNATURE, *chunks])
+
+
+def _up_filtered(pixels: Any) -> Any:
+    """uint8 [height, 1 + width * channels]: each row's filter and its difference to that above."""
+    height = pixels.shape[0]
     rows = pixels.reshape(height, -1)
     filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    color_type = COLOR_TYPES[rows.shape[1] // width]
-    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
-    data = isal_zlib.compress(filtered, LEVEL)
-    chunks = [_chunk(b"IHDR", header), *_profile(icc_profile), *_data(data), _chunk(b"IEND", b"")]
-    return b"".join([_SIGNATURE, *chunks])
+    return filtered
 
 
 def _profile(icc_profile: Optional[bytes]) -> List[bytes]:
