@@ -98,7 +98,7 @@ train-tiny: $(TRAINING)/dev
 	$(TRAINING)/bin/python -m training.evaluate --model trained/tiny.onnx --photos $(PHOTOS)
 
 test-training: $(TRAINING)/dev
-	$(TRAINING)/bin/pytest tests/test_training.py
+	$(TRAINING)/bin/pytest -m training
 
 $(TRAINING)/dev: pyproject.toml setup.py
 	$(PYTHON) -m venv $(TRAINING)

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Union
 
+import numpy as np
 from PIL import Image
 
 from rembg_beam.transforms import RemoveOptions
@@ -18,7 +19,7 @@ def cut(
     given = Picture(picture) if isinstance(picture, Image.Image) else picture
     own = options.with_extras(json.loads(extras))
     result = cut_out(given, masks_of(given, session, own), own).pictures[""]
-    return result if isinstance(result, Image.Image) else Image.fromarray(result)
+    return result if isinstance(result, Image.Image) else Image.fromarray(np.asarray(result))
 
 
 def cutout_of(result: Any) -> Any:

@@ -54,25 +54,6 @@ def same(data: bytes, expected: Image.Image) -> bool:
 # every model
 
 
-@pytest.mark.parametrize("name", [name for name in LOCAL if name != catalogue.TINY])
-def test_every_model_gives_rembgs_own_picture(
-    name: str, rembg_home: Path, encoded: Callable[..., bytes]
-) -> None:
-    data = encoded(width=90, height=70)
-    made = config(name, rembg_home)
-    options = RemoveOptions(stack_masks=True)
-    cutout = cut(RemBGDoFn(made, options=options), data)
-    assert isinstance(cutout, Cutout), cutout
-    more = {"model_path": made.model_path} if made.model_path else {}
-    theirs = rembg.new_session(name, providers=[CPU], **more)
-    assert cutout.facts.provider == CPU and cutout.model == name
-    with Image.open(io.BytesIO(data)) as image:
-        expected = rembg.remove(image, session=theirs)
-    assert same(cutout.parts[0].data, expected)
-    alpha = np.asarray(expected)[..., 3]
-    assert alpha.min() != alpha.max(), "a stand-in whose mask is flat shows nothing"
-
-
 def test_labels_and_cases_of_names() -> None:
     labels = {
         "u2net: general purpose": "u2net",

@@ -93,36 +93,6 @@ def test_a_png_with_a_broken_chunk(encoded: Callable[..., bytes]) -> None:
 
 # cut out
 
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "none": {},
-    "only_mask": {"only_mask": True},
-    "post_process_mask": {"post_process_mask": True},
-    "post-processed mask": {"only_mask": True, "post_process_mask": True},
-    "putalpha": {"putalpha": True},
-    "bgcolor": {"bgcolor": (10, 20, 30, 255)},
-    "half a bgcolor": {"bgcolor": (10, 20, 30, 99), "putalpha": True},
-    "decontaminate": {"decontaminate": True},
-    "alpha_matting": {
-        "alpha_matting": True,
-        "alpha_matting_foreground_threshold": 200,
-        "alpha_matting_background_threshold": 20,
-        "alpha_matting_erode_size": 2,
-    },
-}
-
-
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_every_option_does_what_rembg_does(
-    own: Any, session: Any, picture: Callable[..., Image.Image], options: Dict[str, Any]
-) -> None:
-    ours = cut(picture(), session, RemoveOptions(**options))
-    theirs = rembg.remove(picture(), session=own, **options)
-    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
-    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
-    if options:
-        plain = rembg.remove(picture(), session=own)
-        assert ours.mode != plain.mode or not np.array_equal(np.asarray(ours), np.asarray(plain))
-
 
 def test_a_picture_may_have_arguments_of_its_own(
     session: Any, picture: Callable[..., Image.Image]

@@ -13,6 +13,8 @@ from PIL import Image
 
 from rembg_beam.transforms.models import catalogue
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture
 def module(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
