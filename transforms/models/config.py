@@ -43,7 +43,8 @@ class SessionConfig:
         worker, or a URI.
       session_options: attributes of `onnxruntime.SessionOptions` (`intra_op_num_threads`) and its
         config entries (names with a dot). On the CPU `intra_op_num_threads` is 1 unless told:
-        pictures run side by side instead.
+        pictures run side by side instead; and `enable_mem_pattern` is False, which takes less
+        memory.
       model_dir: a folder or URI with model files, `DIR/MODEL/FILE` or `DIR/FILE`; None for rembg's
         home.
       offline: never download.
