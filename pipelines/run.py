@@ -1,8 +1,8 @@
 """The command `rembg-beam`.
 
-In: arguments. Out: an exit status, 0 for success, 1 for a run that failed or had more failures
-than allowed, 2 for wrong use, 130 for Ctrl-C. Results and the summary go to stdout, everything
-else to stderr, whatever the libraries print included.
+In: arguments. Out: an exit status, 0 for success, 1 for a run that failed, had more failures than
+allowed or nothing else, 2 for wrong use, 130 for Ctrl-C. Results and the summary go to stdout,
+everything else to stderr, whatever the libraries print included.
 
 Without `--runner` the pipeline runs in this process, on Beam's FnApiRunner, whose `run` blocks; so
 it runs in a thread, and the main thread shows progress and hears Ctrl-C.
@@ -194,15 +194,22 @@ def _report(
         return FAILED_RUN
     _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
     _leave(record.settle, given, remembered)
+    excess = _too_many_failures(done, given.max_failures)
+    if excess:
+        logs.say(excess)
+    return FAILED_RUN if excess else OK
+
+
+def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
+    """What to say of a run with more failures than it may have; None of any other."""
     failures = done.counts[FAILED]
-    if given.max_failures is None:
-        return OK
-    allowed = values.max_failures(given.max_failures, done.total)
-    if failures > allowed:
-        limit = f"--max_failures {given.max_failures}"
-        logs.say(f"{failures} of {done.total} failed, more than {limit} allows")
-        return FAILED_RUN
-    return OK
+    if limit is not None:
+        excess = failures > values.max_failures(limit, done.total)
+        said = f"{failures} of {done.total} failed, more than --max_failures {limit} allows"
+        return said if excess else None
+    if failures < done.total or not failures:
+        return None
+    return "nothing was written or found done; --max_failures 100% would let that pass"
 
 
 def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:

@@ -238,7 +238,7 @@ class Settings:
     )
     max_failures: Optional[str] = _setting(
         "exit with status 1 above so many failures, a count (20) or a share (5%% or 0.05); "
-        "default: any number",
+        "default: any number, but not all",
         kind="limit",
     )
 

@@ -154,6 +154,20 @@ def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> No
 
 
 @pytest.mark.parametrize(
+    ("flags", "status"),
+    [([], 1), (["--max_failures=100%"], 0), (["--max_failures=2"], 1), (["--max_failures=3"], 0)],
+)
+def test_a_run_in_which_everything_failed(
+    command: Any, photos: Path, not_pictures: Dict[str, str], flags: List[str], status: int
+) -> None:
+    given = [part for name in not_pictures for part in ("--input", photos / name)]
+    got, out, err = command(*given, *flags)
+    assert got == status, err
+    assert out.startswith("0 written, 0 skipped, 3 failed")
+    assert ("nothing was written or found done" in err) == (not flags)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--modle", "u2net"], "did you mean --model?"),

@@ -83,7 +83,7 @@ def test_without_its_manifest_a_picture_that_is_done_has_a_row_of_nulls(
 def test_overwrite_and_fail(go: Any, tmp_path: Path) -> None:
     go()
     status, out, _ = go("--on_existing", "fail")
-    assert status == 0 and out.startswith("0 written, 0 skipped, 10 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 10 failed")
     assert "(find, OutputExists): " in out and "'overwrite' write it again" in out
     assert go("--on-existing", "overwrite")[1].startswith("7 written, 0 skipped, 3 failed")
 
@@ -157,7 +157,7 @@ def test_an_output_of_another_picture_is_no_picture_done(
     (other / "a.jpg").write_bytes((photos / "sub/b.JPEG").read_bytes())
     before = (tmp_path / "out/a.jpg.png").read_bytes()
     status, out, _ = go(inputs=["--input", str(other)])
-    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 1 failed")
     (row,) = latest(tmp_path / "out")
     assert (row["error"], row["outputs"]) == ("OutputExists", [])
     for told in (str(photos / "a.jpg"), "a.jpg.png", "relative_to", "overwrite by on_existing"):
@@ -329,7 +329,7 @@ def test_a_picture_is_the_same_through_a_link(go: Any, tmp_path: Path, photos: P
     line = {"uri": "file://nas/a.jpg", "name": "a.jpg"}
     (tmp_path / "list").write_text(json.dumps(line))
     status, out, _ = go(inputs=["--input_list", str(tmp_path / "list")])
-    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 1 failed")
 
 
 def test_a_run_that_has_written_nothing_yet_keeps_its_settings(
@@ -417,7 +417,7 @@ def test_an_older_manifest_does_not_end_the_run_that_wrote_the_record(
 ) -> None:
     bad = ["--input", str(photos / "text.jpg")]
     go(inputs=bad)
-    assert go("--only_mask", inputs=bad)[0] == 0
+    assert go("--only_mask", inputs=bad)[0] == 1
     newest = max((tmp_path / "out/_manifest").glob("run=*"))
     shutil.rmtree(newest)
     assert go()[0] == 2
@@ -549,7 +549,7 @@ def test_the_row_of_a_written_picture_says_what_it_took(go: Any, tmp_path: Path)
 )
 def test_caps(go: Any, tmp_path: Path, flags: List[str], error: str) -> None:
     status, out, _ = go(*flags)
-    assert status == 0 and f"{flags[0][2:]}={flags[1]}" in out
+    assert status == 1 and f"{flags[0][2:]}={flags[1]}" in out
     assert any(row["error"].startswith(error) for row in rows(tmp_path / "out") if row["error"])
 
 
