@@ -2,6 +2,7 @@
 
     settings      flags and a YAML file -> checked `Settings`, and where each value comes from
     values        a flag's text -> the value of a setting's kind
+    documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
     record        what an output folder remembers of the settings that made it
     graph         settings -> the pipeline's transforms

@@ -17,7 +17,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import beam_options, run, settings, values
+from rembg_beam.pipelines import beam_options, documents, run, settings, values
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -183,6 +183,13 @@ def test_a_run_in_which_everything_failed(
         (["--bgcolor", "redd"], "--bgcolor"),
         (["--only_mask", "--bgcolor", "red"], "only_mask with bgcolor makes no sense"),
         (["--extras", "[1]"], "--extras: '[1]' must be a JSON object"),
+        (["--extras", '{"a": 1, "a": 2}'], 'the key "a" is there twice'),
+        (["--extras", '{"a":' * 9000 + "1" + "}" * 9000], "nested deeper than 100 levels"),
+        (["--extras", '{"a": 9' + "9" * 6000 + "}"], "--extras: "),
+        (["--provider", 'CPU={"a": 1, "a": 2}'], 'the key "a" is there twice'),
+        (["--session_option", "a=1", "--session_option", "a=2"], "gives a twice"),
+        (["--session_option", "a=" + "[" * 5000], "--session_option: "),
+        (["--max_bytes", "9" * 400], "--max_bytes: "),
         (["--input", "nothing/*.jpg"], "'nothing/*.jpg' matches no file"),
         (["--input_list", "nothing.txt"], "nothing.txt"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
@@ -232,6 +239,18 @@ def test_a_config_file(command: Any, photos: Path, tmp_path: Path, capfd: Any) -
         ("only_mask: 7", "config.yaml: only_mask: 7 must be true or false"),
         ("[1", "config.yaml"),
         ("- 1", "must be a mapping"),
+        (
+            "model: tiny\nonly_mask: true\nmodel: u2net",
+            "line 3: the key model is there already, in",
+        ),
+        ("only_mask: true\nonly-mask: true", "only-mask is there twice"),
+        ("beam: {region: x, region: y}", "line 1: the key region is there already"),
+        ("provider: {CUDA: {device_id: 0, device_id: 1}}", "the key device_id is there already"),
+        ("extras: " + "[" * 5000, "config.yaml: it is nested too deeply"),
+        ("extras: &a [*a]", "line 1: it contains itself"),
+        ("name: 2026-13-45", "config.yaml: month must be in 1..12"),
+        (f"max_bytes: 0x{'f' * 6000}", "config.yaml: max_bytes: the number"),
+        (f"max_seconds: 0x{'f' * 600}", "max_seconds: "),
     ],
 )
 def test_a_wrong_config_names_the_key(
@@ -240,6 +259,37 @@ def test_a_wrong_config_names_the_key(
     (tmp_path / "config.yaml").write_text(text)
     status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
     assert status == 2 and message in err
+
+
+def bomb(line: str) -> str:
+    """Nine aliases on each of twelve lines, each of which stands for all of the line before."""
+    lines = [f"bgcolor: &a0 {line.format(*['v'] * 9)}"]
+    for number, name in enumerate(list(settings._FIELDS)[:12], start=1):
+        aliases = [f"*a{number - 1}"] * 9
+        lines.append(f"{name}: &a{number} {line.format(*aliases)}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "line", ["[{}, {}, {}, {}, {}, {}, {}, {}, {}]", "{{<<: [{}, {}, {}, {}, {}, {}, {}, {}, {}]}}"]
+)
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off(
+    command: Any, photos: Path, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(bomb(line))
+    begun = time.monotonic()
+    status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
+    assert time.monotonic() - begun < 2
+    assert status == 2 and "aliases (*name) stand for more than 100,000 values" in err
+
+
+def test_anchors_and_merges_are_no_bombs() -> None:
+    text = "a: &a {x: [1, 2]}\nb: {<<: *a, y: 3}\nc: *a"
+    assert documents.from_yaml(text) == {
+        "a": {"x": [1, 2]},
+        "b": {"x": [1, 2], "y": 3},
+        "c": {"x": [1, 2]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -420,6 +470,11 @@ def test_a_compressed_list(command: Any, photos: Path, tmp_path: Path) -> None:
         '{"uri": "a.jpg", "name": "\\ud800"}',
         '{"uri": "a.jpg", "k": "\\ud800"}',
         '{"uri": "a.jpg", "k": NaN}',
+        '{"uri": "a.jpg", "uri": "b.jpg"}',
+        '{"uri": "a.jpg", "extras": {"only_mask": true, "only_mask": false}}',
+        '{"uri": "a.jpg", "extras": ' + "[" * 9000 + "]" * 9000 + "}",
+        '{"uri": "a.jpg", "k": ' + '{"k": ' * 200 + "1" + "}" * 201,
+        '{"uri": "a.jpg", "k": 9' + "9" * 6000 + "}",
     ],
 )
 def test_a_line_that_no_row_can_hold(command: Any, photos: Path, tmp_path: Path, line: str) -> None:
