@@ -10,6 +10,7 @@
     logs          which words go to which stream
     models        the command that lists models and fetches their files
     providers     the command that tells which execution providers work
+    signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
     run           the command itself: exit status, summary, Ctrl-C
     __main__      its start, before Beam is imported
 

@@ -62,8 +62,9 @@ def cause(error: BaseException) -> str:
 
 
 def say(text: str) -> None:
-    """Tells the user something, on stderr."""
-    print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
+    """Tells the user something, on stderr; nobody, if its terminal is gone."""
+    with contextlib.suppress(OSError):
+        print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
 
 
 class _WithoutSecrets(logging.Formatter):

@@ -1,8 +1,8 @@
 """The command `rembg-beam`.
 
 In: arguments. Out: an exit status, 0 for success, 1 for a run that failed, had more failures than
-allowed or nothing else, 2 for wrong use, 130 for Ctrl-C. Results and the summary go to stdout,
-everything else to stderr, whatever the libraries print included.
+allowed or nothing else, 2 for wrong use, 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP. Results
+and the summary go to stdout, everything else to stderr, whatever the libraries print included.
 
 Without `--runner` the pipeline runs in this process, on Beam's FnApiRunner, whose `run` blocks; so
 it runs in a thread, and the main thread shows progress and hears Ctrl-C.
@@ -11,7 +11,6 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -29,12 +28,12 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, models, providers, record, settings, values
+from . import graph, logs, models, providers, record, settings, signals, values
 from .beam_options import UsageError
 from .progress import Bar
 from .settings import Parsed, Settings
 
-OK, FAILED_RUN, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED_RUN, WRONG_USE = 0, 1, 2
 
 DEFAULT_RUNNER = "FnApiRunner"
 
@@ -54,9 +53,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         except UsageError as error:
             logs.say(str(error))
             return WRONG_USE
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             logs.say("interrupted before anything ran")
-            return INTERRUPTED
+            return signals.status(stop)
 
 
 class Finished(NamedTuple):
@@ -78,7 +77,8 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
     if parsed.print_config:
         print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
         return OK
-    return _run(parsed, stdout)
+    with signals.heard():
+        return _run(parsed, stdout)
 
 
 def _tell(namespace: argparse.Namespace, others: List[str], stdout: TextIO) -> int:
@@ -118,17 +118,16 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
     metrics.tally.clear()
     memory.forget()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
     running = _Running(runner, options, parsed.settings, run, remembered.since)
     bar = Bar()
     try:
         while not running.wait(TICK_SECONDS):
             bar.update()
         bar.update()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        signals.ignore()
         bar.close()
-        _interrupted(running, output, stdout)
+        _interrupted(running, output, stdout, signals.status(stop))
     finally:
         bar.close()
         files.end(output)
@@ -248,29 +247,26 @@ def _print_counts(stdout: TextIO) -> None:
     print(f"until then: {counts}", file=stdout)
 
 
-def _as_interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
+def _interrupted(running: _Running, output: str, stdout: TextIO, status: int) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.say("interrupted")
-    if running.result is not None and running.runner != DEFAULT_RUNNER:
-        print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a terminal that is gone
+        logs.say("interrupted")
+        if running.result is not None and running.runner != DEFAULT_RUNNER:
+            print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     _kill_children()
     files.abandon()
     files.sweep(output)
-    _print_counts(stdout)
     shown = uris.without_secrets(output)
-    print(
-        f"what is written stays in {shown}, no file is half-written; "
-        "the same command goes on from here",
-        file=stdout,
-    )
-    stdout.flush()
-    os._exit(INTERRUPTED)
+    with contextlib.suppress(OSError):
+        _print_counts(stdout)
+        print(
+            f"what is written stays in {shown}, no file is half-written; "
+            "the same command goes on from here",
+            file=stdout,
+        )
+        stdout.flush()
+    os._exit(status)
 
 
 def _kill_children() -> None:

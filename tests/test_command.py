@@ -17,7 +17,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import beam_options, documents, run, settings, values
+from rembg_beam.pipelines import beam_options, documents, record, run, settings, values
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -351,6 +351,18 @@ sys.exit(run.main(sys.argv[1:]))
 """
 
 
+WAITING = """
+import fcntl, os, sys, termios
+from rembg_beam.pipelines import run
+from rembg_beam.transforms.models import opening
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+ready = int(sys.argv.pop(1))
+opening._rembg_session = lambda *arguments: os.read(ready, 1)
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
 IMPATIENT = """
 import importlib.abc, sys
 
@@ -410,6 +422,7 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
     [
         ("in_memory", signal.SIGINT),
         ("in_memory", signal.SIGTERM),
+        ("in_memory", signal.SIGHUP),
         ("multi_processing", signal.SIGINT),
     ],
 )
@@ -441,7 +454,7 @@ def test_ctrl_c(
         process.send_signal(how)
         stdout, stderr = process.communicate(timeout=30)
         took = time.monotonic() - pressed
-    assert process.returncode == 130, stderr
+    assert process.returncode == 128 + how, stderr
     assert took < 5
     assert "interrupted" in stderr and "no file is half-written" in stdout
     written = list(out.rglob("*.png"))
@@ -453,6 +466,30 @@ def test_ctrl_c(
     if mode == "in_memory":
         done = int(stdout.split("until then: ")[1].split(" written")[0])
         assert 0 <= done <= len(written)
+
+
+def test_a_terminal_that_is_closed(photos: Path, tmp_path: Path) -> None:
+    """The system sends SIGHUP, and what is written to the terminal from then on fails."""
+    ours, theirs = pty.openpty()
+    ready, go = os.pipe()
+    arguments = ["--model", "tiny", "--input", str(photos), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(ready), "run", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        pass_fds=[ready],
+        start_new_session=True,
+    )
+    os.close(theirs)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / record.FILE).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.close(ours)
+    assert process.wait(timeout=30) == 129
+    os.close(ready)
+    os.close(go)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_manifest"]
 
 
 def test_a_compressed_list(command: Any, photos: Path, tmp_path: Path) -> None:
