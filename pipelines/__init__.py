@@ -10,6 +10,8 @@
     logs          which words go to which stream
     models        the command that lists models and fetches their files
     providers     the command that tells which execution providers work
+    presence      which other runs are at work on the output folder
+    workers       worker processes that die, and of what
     signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
     run           the command itself: exit status, summary, Ctrl-C
     __main__      its start, before Beam is imported

@@ -19,6 +19,12 @@ _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
 
+_SAID_BY_THE_RUN = (
+    "common",
+    "worker.data_plane",
+    "portability.fn_api_runner.worker_handlers",
+)
+
 
 @contextlib.contextmanager
 def results_only_on_stdout() -> Iterator[TextIO]:
@@ -45,8 +51,9 @@ def to_stderr() -> None:
     logging.getLogger(_OURS).setLevel(logging.INFO)
     if sys.stderr.isatty():
         logging.getLogger(metrics.__name__).setLevel(logging.WARNING)
-    # A worker's exception ends the run, which says so; here it would come with Beam's traceback.
-    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    # A worker's exception, or its death, is said by the run; here Beam's traceback would come too.
+    for name in _SAID_BY_THE_RUN:
+        logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
 
 
 def cause(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
 import kinds
+import psutil
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
@@ -591,7 +592,7 @@ def start(many: Path, output: Path, *flags: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "rembg_beam.pipelines.run", *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE if flags else subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
@@ -651,30 +652,46 @@ def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) 
         assert results(output) == results(tmp_path / "calm")
 
 
-def test_a_worker_process_that_is_killed(many: Path, tmp_path: Path) -> None:
-    """The runner does not survive it: the command fails clearly, and a restart completes."""
-    import psutil
-
-    flags = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    process = start(many, tmp_path / "out", *flags)
-    killed = False
-    while process.poll() is None and not killed:
+def kill_a_worker(process: "subprocess.Popen[str]", output: Path) -> None:
+    """Once it has begun to write."""
+    while process.poll() is None:
         workers = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
-            if "sdk_worker" in " ".join(child.cmdline())
+            if "sdk_worker" in " ".join(child.cmdline()) and child.name() != "sh"
         ]
-        if workers and len(list((tmp_path / "out").rglob("*.png"))) > 20:
+        if workers and len(list(output.rglob("*.png"))) > 20:
             workers[-1].kill()
-            killed = True
+            return
         time.sleep(0.05)
-    assert killed
-    try:
-        status = process.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    assert status in (0, 1)
-    assert start(many, tmp_path / "out").wait() == 0
+    raise AssertionError("it ended before a worker could be killed")
+
+
+WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+def test_a_worker_process_that_is_killed_is_replaced(many: Path, tmp_path: Path) -> None:
+    process = start(many, tmp_path / "out", *WORKERS)
+    kill_a_worker(process, tmp_path / "out")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err.count("ended by signal 9 (killed); new ones go on") == 1 and "Traceback" not in err
+    assert f"{len(range(9, PICTURES, 50))} failed" in out
     assert len(contents(tmp_path / "out")) == PICTURES - len(range(9, PICTURES, 50))
     results(tmp_path / "out")
+
+
+def test_a_run_that_can_not_go_on_tells_what_is_known(many: Path, tmp_path: Path) -> None:
+    process = start(many, tmp_path / "out", *WORKERS, "--on_existing=fail")
+    kill_a_worker(process, tmp_path / "out")
+    begin = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert process.returncode == 1 and "Traceback" not in err
+    assert "the run failed: a worker process was ended by signal 9" in err
+    found = contents(tmp_path / "out")
+    assert out == f"until then: {len(found)} files written, without rows; {GOES_ON}\n"
+    assert set(os.listdir(tmp_path / "out")) <= {"_manifest", *map(str, range(7))}
+
+
+GOES_ON = "the same command with --on_existing skip goes on from here"
