@@ -270,7 +270,11 @@ def _report(
         return FAILED_RUN
     output = str(given.output)
     run = started.run
-    done = summary.read(output, run)
+    try:
+        done = summary.read(output, run)
+    except (OSError, ValueError) as error:
+        logs.say(f"the run ended, and its counts can't be read: {error}")
+        return FAILED_RUN
     if not done.total and given.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)
         return OK

@@ -263,6 +263,28 @@ def test_manifests_and_records_that_are_none(go: Any, tmp_path: Path) -> None:
     assert go()[1].startswith("0 written, 7 skipped")
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("width", ["x"], "Failed to parse"),
+        ("outputs", ["x"], "cast"),
+        ("metadata", [None], "a row has no metadata"),
+        ("name", [7], None),
+        ("extras", [7], None),
+    ],
+)
+def test_rows_of_wrong_types(tmp_path: Path, column: str, value: List[Any], message: Any) -> None:
+    path = tmp_path / "part-00000.parquet"
+    kept = {"uri": ["a.jpg"], "status": ["failed"], "outputs": [["o"]], "metadata": ["{}"]}
+    pyarrow.parquet.write_table(pyarrow.table({**kept, column: value}), path)
+    found = earlier.rows(earlier.Manifest("r", str(path), None))
+    if message is None:
+        assert next(found)[column] == "7"
+        return
+    with pytest.raises(earlier.BadManifest, match=message):
+        next(found)
+
+
 def test_a_refusal_hides_no_failure(go: Any, tmp_path: Path, photos: Path) -> None:
     go()
     whole = (photos / "a.jpg").read_bytes()
