@@ -324,6 +324,18 @@ def test_a_run_that_fails(command: Any, photos: Path) -> None:
     assert "written" not in out or "0 written" in out
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_NUM_THREADS", "4,2"), ("NUMBA_NUM_THREADS", "0")]
+)
+def test_a_variable_that_is_no_number_is_named(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    status, _, err = command("--input", photos)
+    assert status == 1
+    assert f"the environment variable {name} is {value!r} and must be one whole number" in err
+
+
 def test_no_own_flag_hides_one_of_beams() -> None:
     assert not set(settings.own_flags()) & {f"--{name}" for name in beam_options.names()}
 

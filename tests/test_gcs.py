@@ -349,6 +349,15 @@ def test_what_a_run_costs(
     assert len(hashes(emulator, "out")) == len(rows(emulator, "out")) == number
 
 
+def test_an_emulator_without_a_scheme_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Any
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "localhost:9")
+    assert command("--input", "gs://b/x.jpg", "--output", str(tmp_path / "out")) == 2
+    said = "STORAGE_EMULATOR_HOST is 'localhost:9' and must begin with http://"
+    assert said in capfd.readouterr().err
+
+
 def test_a_run_that_is_not_alone(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     with presence.Presence("gs://b/out", "r1") as first:
         assert first.warning() is None and first.since is not None

@@ -130,6 +130,11 @@ def client() -> storage.Client:
 
 def _new_client(emulator: Optional[str]) -> storage.Client:
     if emulator:
+        if not emulator.startswith(("http://", "https://")):
+            raise ValueError(
+                f"the environment variable STORAGE_EMULATOR_HOST is {emulator!r} and must begin "
+                "with http:// or https://, then host and port; without it, gs:// is Google's own"
+            )
         made = storage.Client(project="emulator", credentials=AnonymousCredentials())
     else:
         options = FileSystems._pipeline_options or PipelineOptions([])
