@@ -4,6 +4,7 @@
     status        how it ends
     settings      flags and a YAML file -> checked `Settings`, and where each value comes from
     values        a flag's text -> the value of a setting's kind
+    documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
     record        what an output folder remembers of the settings that made it
     graph         settings -> the pipeline's transforms
@@ -11,6 +12,9 @@
     logs          which words go to which stream
     models        the command that lists models and fetches their files
     providers     the command that tells which execution providers work
+    presence      which other runs are at work on the output folder
+    workers       worker processes that die, and of what
+    signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
     run           the command that removes backgrounds: summary, Ctrl-C
     __main__      start and end of the process
 

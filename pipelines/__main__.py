@@ -22,7 +22,7 @@ def main() -> int:
         return command()
     except KeyboardInterrupt:
         print("rembg-beam: interrupted before anything ran", file=sys.stderr)
-        return 130  # `status.INTERRUPTED`
+        return 130  # `signals.INTERRUPTED`
 
 
 def start() -> NoReturn:

@@ -10,8 +10,8 @@ import importlib.metadata
 import sys
 from typing import Any, List, Optional, Sequence, TextIO
 
-from . import logs
-from .status import FAILED_RUN, INTERRUPTED, OK, WRONG_USE, UsageError
+from . import logs, signals
+from .status import FAILED_RUN, OK, WRONG_USE, UsageError
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -22,9 +22,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         except UsageError as error:
             logs.say(str(error))
             return WRONG_USE
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             logs.say("interrupted before anything ran")
-            return INTERRUPTED
+            return signals.status(stop)
 
 
 def _command(arguments: List[str], stdout: TextIO) -> int:

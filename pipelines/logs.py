@@ -19,6 +19,12 @@ _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
 _METRICS = f"{_OURS}.transforms.metrics"
 
+_SAID_BY_THE_RUN = (
+    "common",
+    "worker.data_plane",
+    "portability.fn_api_runner.worker_handlers",
+)
+
 
 @contextlib.contextmanager
 def results_only_on_stdout() -> Iterator[TextIO]:
@@ -47,8 +53,9 @@ def to_stderr() -> None:
     logging.getLogger(_OURS).setLevel(logging.INFO)
     if sys.stderr.isatty():
         logging.getLogger(_METRICS).setLevel(logging.WARNING)
-    # A worker's exception ends the run, which says so; here it would come with Beam's traceback.
-    logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    # A worker's exception, or its death, is said by the run; here Beam's traceback would come too.
+    for name in _SAID_BY_THE_RUN:
+        logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
 
 
 def cause(error: BaseException) -> str:
@@ -64,8 +71,9 @@ def cause(error: BaseException) -> str:
 
 
 def say(text: str) -> None:
-    """Tells the user something, on stderr."""
-    print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
+    """Tells the user something, on stderr; nobody, if its terminal is gone."""
+    with contextlib.suppress(OSError):
+        print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
 
 
 class _WithoutSecrets(logging.Formatter):

@@ -13,7 +13,7 @@ import math
 from contextlib import suppress
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from ..transforms import SessionConfig, uris
+from ..transforms import SessionConfig, strict_json, uris
 from ..transforms.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import files as model_files
@@ -130,7 +130,7 @@ def _read(output: str, replaceable: bool) -> Any:
     except FileNotFoundError:
         return None
     with suppress(ValueError):
-        found = json.loads(data)
+        found = strict_json.loads(data)
         if isinstance(found, dict):
             return found
     if replaceable:

@@ -1,7 +1,8 @@
 """The command `rembg-beam run`.
 
-In: arguments. Out: an exit status, 0 for success, 1 for a run that failed or had more failures
-than allowed, 2 for wrong use, 130 for Ctrl-C. The summary goes to stdout.
+In: arguments. Out: an exit status, 0 for success, 1 for a run that failed, had more failures than
+allowed or nothing else, 2 for wrong use, 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP. The
+summary goes to stdout.
 
 Without `--runner` the pipeline runs in this process, on Beam's FnApiRunner, whose `run` blocks; so
 it runs in a thread, and the main thread shows progress and hears Ctrl-C.
@@ -9,16 +10,16 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 
 import argparse
 import contextlib
+import functools
 import gc
+import math
 import os
-import signal
 import sys
 import threading
 import time
-from typing import Any, List, NamedTuple, NoReturn, Optional, TextIO
+from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, TextIO
 
 import apache_beam as beam
-import psutil
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
@@ -29,19 +30,22 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, record, settings, values
+from . import graph, logs, presence, record, settings, signals, values, workers
 from .cli import help_to
 from .progress import Bar
 from .settings import Parsed, Settings
-from .status import FAILED_RUN, INTERRUPTED, OK, UsageError
+from .status import FAILED_RUN, OK, UsageError
 
 DEFAULT_RUNNER = "FnApiRunner"
 
 # Of progress shown, and of hearing Ctrl-C.
 TICK_SECONDS = 0.2
 
-# For bundles in work to end after Ctrl-C, before the process does.
-GRACE_SECONDS = 1.0
+# For a pipeline to end whose worker processes were killed.
+GRACE_SECONDS = 5.0
+
+# Worker processes that may die before the run is given up.
+WORKER_DEATHS = 4
 
 
 class Finished(NamedTuple):
@@ -63,7 +67,8 @@ def command(arguments: List[str], stdout: TextIO) -> int:
     if parsed.print_config:
         print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
         return OK
-    return _run(parsed, stdout)
+    with signals.heard():
+        return _run(parsed, stdout)
 
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
@@ -84,45 +89,55 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
     metrics.tally.clear()
     memory.forget()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
-    running = _Running(runner, options, parsed.settings, run, remembered.since)
+    try:
+        present = presence.Presence(output, run)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--output {uris.without_secrets(output)!r}: {error}") from error
+    if warning := present.warning():
+        logs.say(warning)
+    with present:
+        try:
+            with workers.Watch() as watch:
+                making = functools.partial(
+                    _pipeline, runner, options, parsed.settings, run, remembered.since
+                )
+                running = _Running(making, runner, watch, parsed.settings.on_existing != "fail")
+                _wait(running, present, output, stdout)
+        finally:
+            files.end(output)
+            files.sweep(output)
+        return _report(running, parsed.settings, remembered, Started(run, present.since), stdout)
+
+
+def _wait(running: "_Running", present: presence.Presence, output: str, stdout: TextIO) -> None:
+    """Shows progress until the run's end; ends the process if it is asked to."""
     bar = Bar()
     try:
         while not running.wait(TICK_SECONDS):
             bar.update()
         bar.update()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        signals.ignore()
         bar.close()
-        _interrupted(running, output, stdout)
+        _interrupted(running, present, output, stdout, signals.status(stop))
     finally:
         bar.close()
-        files.end(output)
-        files.sweep(output)
-    return _report(running, parsed.settings, remembered, run, stdout)
 
 
-class _Running:
+class Started(NamedTuple):
+    """A run's id, and when it began by the store's clock, if that is known."""
+
+    run: str
+    at: Optional[float]
+
+
+class _Attempt:
     """A pipeline that runs in a thread of its own."""
 
-    def __init__(
-        self,
-        runner: str,
-        options: PipelineOptions,
-        given: Settings,
-        run: str,
-        since: Optional[float],
-    ) -> None:
-        self.runner = runner
+    def __init__(self, pipeline: beam.Pipeline) -> None:
         self.error: Optional[BaseException] = None
         self.result: Any = None
-        self.start = time.monotonic()
-        self.seconds = 0.0
-        try:
-            self._pipeline = beam.Pipeline(runner=runner, options=options)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        graph.build(self._pipeline, given, run, since)
+        self._pipeline = pipeline
         # What was imported and built stays: garbage is not looked for among it.
         gc.freeze()
         gc.enable()
@@ -140,20 +155,96 @@ class _Running:
             self.result.wait_until_finish()
         except BaseException as error:
             self.error = error
+
+
+class _Running:
+    """A run: a pipeline, and after a worker process died another, which goes on from there.
+
+    Attributes:
+      died: worker processes that died.
+    """
+
+    def __init__(
+        self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
+    ) -> None:
+        self.runner = runner
+        self.start = time.monotonic()
+        self.seconds = 0.0
+        self.died = 0
+        self._make = make
+        self._watch = watch
+        self._goes_on = goes_on
+        self._failed: Optional[BaseException] = None
+        self._attempt = _Attempt(make())
+
+    @property
+    def error(self) -> Optional[BaseException]:
+        return self._failed or self._attempt.error
+
+    @property
+    def result(self) -> Any:
+        return self._attempt.result
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        ended = self._attempt.wait(seconds)
+        well = ended and self._attempt.error is None
+        if self._watch.death is not None and not well:
+            ended = not self._replaced(self._watch.death)
         self.seconds = time.monotonic() - self.start
+        return ended
+
+    def _replaced(self, death: workers.Death) -> bool:
+        """Whether new worker processes go on in place of all there are."""
+        self.died += 1
+        workers.end_all()
+        self._attempt.wait(GRACE_SECONDS)
+        if death.signal is None or not self._goes_on or self.died >= WORKER_DEATHS:
+            self._failed = RuntimeError(f"{death}{_the_last(self.died)}")
+            return False
+        logs.say(f"{death}; new ones go on from what is written")
+        self._watch.forget()
+        self._attempt = _Attempt(self._make())
+        return True
+
+
+def _pipeline(
+    runner: str, options: PipelineOptions, given: Settings, run: str, since: Optional[float]
+) -> beam.Pipeline:
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    graph.build(pipeline, given, run, since)
+    return pipeline
+
+
+def _the_last(died: int) -> str:
+    return f", after {died - 1} before it" if died > 1 else ""
 
 
 def _report(
-    running: _Running, given: Settings, remembered: record.Remembered, run: str, stdout: TextIO
+    running: _Running,
+    given: Settings,
+    remembered: record.Remembered,
+    started: Started,
+    stdout: TextIO,
 ) -> int:
     """Says what the run did; its exit status."""
     if running.error is not None:
         logs.say(f"the run failed: {logs.cause(running.error)}")
         _print_counts(stdout)
+        if running.died:
+            _print_files(given, started.at, stdout)
         _leave(record.take_back, given, remembered)
         return FAILED_RUN
     output = str(given.output)
-    done = summary.read(output, run)
+    run = started.run
+    try:
+        done = summary.read(output, run)
+    except (OSError, ValueError) as error:
+        logs.say(f"the run ended, and its counts can't be read: {error}")
+        return FAILED_RUN
     if not done.total and given.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)
         return OK
@@ -163,15 +254,22 @@ def _report(
         return FAILED_RUN
     _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
     _leave(record.settle, given, remembered)
+    excess = _too_many_failures(done, given.max_failures)
+    if excess:
+        logs.say(excess)
+    return FAILED_RUN if excess else OK
+
+
+def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
+    """What to say of a run with more failures than it may have; None of any other."""
     failures = done.counts[FAILED]
-    if given.max_failures is None:
-        return OK
-    allowed = values.max_failures(given.max_failures, done.total)
-    if failures > allowed:
-        limit = f"--max_failures {given.max_failures}"
-        logs.say(f"{failures} of {done.total} failed, more than {limit} allows")
-        return FAILED_RUN
-    return OK
+    if limit is not None:
+        excess = failures > values.max_failures(limit, done.total)
+        said = f"{failures} of {done.total} failed, more than --max_failures {limit} allows"
+        return said if excess else None
+    if failures < done.total or not failures:
+        return None
+    return "nothing was written or found done; --max_failures 100% would let that pass"
 
 
 def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:
@@ -210,38 +308,42 @@ def _print_counts(stdout: TextIO) -> None:
     print(f"until then: {counts}", file=stdout)
 
 
-def _as_interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
+def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> None:
+    """How many files the worker processes wrote, of which nothing else is known."""
+    suffix = given.encoding().suffix
+    with contextlib.suppress(OSError, ValueError):
+        count = sum(
+            file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)
+            for file in files.listing(str(given.output))
+        )
+        print(f"until then: {count} files written, without rows; ", end="", file=stdout)
+    more = " with --on_existing skip" if given.on_existing == "fail" else ""
+    print(f"the same command{more} goes on from here", file=stdout)
 
 
-def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
+def _interrupted(
+    running: _Running, present: presence.Presence, output: str, stdout: TextIO, status: int
+) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.say("interrupted")
-    if running.result is not None and running.runner != DEFAULT_RUNNER:
-        print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a terminal that is gone
+        logs.say("interrupted")
+        if running.result is not None and running.runner != DEFAULT_RUNNER:
+            print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
-    _kill_children()
+    workers.end_all()
     files.abandon()
     files.sweep(output)
-    _print_counts(stdout)
+    present.abandon()
     shown = uris.without_secrets(output)
-    print(
-        f"what is written stays in {shown}, no file is half-written; "
-        "the same command goes on from here",
-        file=stdout,
-    )
-    stdout.flush()
-    os._exit(INTERRUPTED)
-
-
-def _kill_children() -> None:
-    """Ends the worker processes of multi_processing mode, which would write on."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=GRACE_SECONDS)
+    with contextlib.suppress(OSError):
+        _print_counts(stdout)
+        print(
+            f"what is written stays in {shown}, no file is half-written; "
+            "the same command goes on from here",
+            file=stdout,
+        )
+        stdout.flush()
+    os._exit(status)
 
 
 def _check_runner(runner: str, given: Settings) -> None:

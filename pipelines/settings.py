@@ -9,10 +9,9 @@ make no sense together: its message names the flag or the key's full path, and t
 import argparse
 import difflib
 import json
+import reprlib
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
-
-import yaml
 
 from ..transforms import (
     Encoding,
@@ -29,10 +28,13 @@ from ..transforms.pictures.cutout import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.storage import web
-from . import beam_options, values
+from . import beam_options, documents, values
 from .status import UsageError
 
 BEAM = "beam"
+
+# Characters of a wrong value in a message.
+SHOWN = 200
 
 
 def _setting(help: str, default: Any = None, **more: Any) -> Any:
@@ -238,7 +240,7 @@ class Settings:
     )
     max_failures: Optional[str] = _setting(
         "exit with status 1 above so many failures, a count (20) or a share (5%% or 0.05); "
-        "default: any number",
+        "default: any number, but not all",
         kind="limit",
     )
 
@@ -400,22 +402,33 @@ def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """A file's settings, and its section for Beam."""
     try:
         with open(path, encoding="utf-8") as file:
-            document = yaml.safe_load(file) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            document = documents.from_yaml(file) or {}
+    except (OSError, ValueError) as error:
         raise UsageError(f"--config {path}: {error}") from error
     if not isinstance(document, dict):
         raise UsageError(f"--config {path}: must be a mapping of settings to values")
-    document = {str(key).replace("-", "_"): value for key, value in document.items()}
+    document = _underscored(path, document)
     beam = document.pop(BEAM, None) or {}
     if not isinstance(beam, dict):
         raise UsageError(f"{path}: {BEAM} must be a mapping of Beam's options to values")
-    beam = {str(key).replace("-", "_"): value for key, value in beam.items()}
+    beam = _underscored(path, beam)
     for key in document:
         _known(f"{path}: {key}", key, [*_FIELDS, BEAM])
     for key in beam:
         _known(f"{path}: {BEAM}.{key}", key, beam_options.names())
     checked = {key: _checked(f"{path}: {key}", key, value) for key, value in document.items()}
     return checked, beam
+
+
+def _underscored(path: str, section: Mapping[Any, Any]) -> Dict[str, Any]:
+    """The section with `_` for `-` in its keys, no two of which may be the same then."""
+    found: Dict[str, Any] = {}
+    for key, value in section.items():
+        name = str(key).replace("-", "_")
+        if name in found:
+            raise UsageError(f"--config {path}: {key} is there twice, with a hyphen and without")
+        found[name] = value
+    return found
 
 
 def _known(where: str, name: str, names: Sequence[str]) -> None:
@@ -437,7 +450,16 @@ def _checked(where: str, name: str, value: Any) -> Any:
             raise ValueError(f"must be one of {', '.join(choices)}")
         return checked
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {value!r} {error}") from error
+        raise UsageError(f"{where}: {_shown(value)} {error}") from error
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it, of a long one the beginning."""
+    try:
+        text = repr(value) if isinstance(value, (str, int, float)) else reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "the number"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def own_flags() -> List[str]:

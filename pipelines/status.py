@@ -1,6 +1,6 @@
-"""How the command ends: its exit statuses, and the error of wrong use."""
+"""How the command ends: exit statuses, but for those of `signals`, and the error of wrong use."""
 
-OK, FAILED_RUN, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED_RUN, WRONG_USE = 0, 1, 2
 
 
 class UsageError(ValueError):

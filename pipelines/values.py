@@ -3,12 +3,14 @@
 Each function takes what argparse or YAML gives, and raises `ValueError` that says what it must be.
 """
 
-import json
+import math
 import re
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-import yaml
 from PIL import ImageColor
+
+from ..transforms import strict_json
+from . import documents
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
@@ -44,7 +46,11 @@ def _pairs(value: Any) -> Mapping[str, Any]:
     pairs = [_text(one).partition("=") for one in (value if isinstance(value, list) else [value])]
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("must be NAME=VALUE")
-    return {name: yaml.safe_load(text) for name, _, text in pairs}
+    names = [name for name, _, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"gives {name} twice")
+    return {name: documents.from_yaml(text) for name, _, text in pairs}
 
 
 def _integer(value: Any) -> int:
@@ -61,7 +67,7 @@ def _number(value: Any) -> float:
         if isinstance(value, bool):
             raise ValueError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("must be a number") from None
 
 
@@ -70,7 +76,10 @@ def _bytes(value: Any) -> int:
     match = _BYTES.fullmatch(str(value).strip())
     if not match or match[2].lower() not in _UNITS:
         raise ValueError("must be a number of bytes, such as 2000000000, 2GB or 500MiB")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    number = float(match[1]) * _UNITS[match[2].lower()]
+    if math.isinf(number):
+        raise ValueError("must be a number of bytes that a machine could have")
+    return int(number)
 
 
 def _switch(value: Any) -> bool:
@@ -93,7 +102,7 @@ def _color(value: Any) -> Tuple[int, ...]:
 
 
 def _json(value: Any) -> Mapping[str, Any]:
-    loaded = json.loads(value) if isinstance(value, str) else value
+    loaded = strict_json.loads(value) if isinstance(value, str) else value
     if not isinstance(loaded, dict):
         raise ValueError("must be a JSON object")
     return loaded

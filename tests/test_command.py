@@ -18,7 +18,7 @@ import pyarrow.dataset
 import pytest
 from PIL import Image
 
-from rembg_beam.pipelines import beam_options, cli, settings, status, values
+from rembg_beam.pipelines import beam_options, cli, documents, record, settings, status, values
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -155,6 +155,20 @@ def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> No
 
 
 @pytest.mark.parametrize(
+    ("flags", "status"),
+    [([], 1), (["--max_failures=100%"], 0), (["--max_failures=2"], 1), (["--max_failures=3"], 0)],
+)
+def test_a_run_in_which_everything_failed(
+    command: Any, photos: Path, not_pictures: Dict[str, str], flags: List[str], status: int
+) -> None:
+    given = [part for name in not_pictures for part in ("--input", photos / name)]
+    got, out, err = command(*given, *flags)
+    assert got == status, err
+    assert out.startswith("0 written, 0 skipped, 3 failed")
+    assert ("nothing was written or found done" in err) == (not flags)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--modle", "u2net"], "did you mean --model?"),
@@ -170,6 +184,13 @@ def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> No
         (["--bgcolor", "redd"], "--bgcolor"),
         (["--only_mask", "--bgcolor", "red"], "only_mask with bgcolor makes no sense"),
         (["--extras", "[1]"], "--extras: '[1]' must be a JSON object"),
+        (["--extras", '{"a": 1, "a": 2}'], 'the key "a" is there twice'),
+        (["--extras", '{"a":' * 9000 + "1" + "}" * 9000], "nested deeper than 100 levels"),
+        (["--extras", '{"a": 9' + "9" * 6000 + "}"], "--extras: "),
+        (["--provider", 'CPU={"a": 1, "a": 2}'], 'the key "a" is there twice'),
+        (["--session_option", "a=1", "--session_option", "a=2"], "gives a twice"),
+        (["--session_option", "a=" + "[" * 5000], "--session_option: "),
+        (["--max_bytes", "9" * 400], "--max_bytes: "),
         (["--input", "nothing/*.jpg"], "'nothing/*.jpg' matches no file"),
         (["--input_list", "nothing.txt"], "nothing.txt"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
@@ -219,6 +240,18 @@ def test_a_config_file(command: Any, photos: Path, tmp_path: Path, capfd: Any) -
         ("only_mask: 7", "config.yaml: only_mask: 7 must be true or false"),
         ("[1", "config.yaml"),
         ("- 1", "must be a mapping"),
+        (
+            "model: tiny\nonly_mask: true\nmodel: u2net",
+            "line 3: the key model is there already, in",
+        ),
+        ("only_mask: true\nonly-mask: true", "only-mask is there twice"),
+        ("beam: {region: x, region: y}", "line 1: the key region is there already"),
+        ("provider: {CUDA: {device_id: 0, device_id: 1}}", "the key device_id is there already"),
+        ("extras: " + "[" * 5000, "config.yaml: it is nested too deeply"),
+        ("extras: &a [*a]", "line 1: it contains itself"),
+        ("name: 2026-13-45", "config.yaml: month must be in 1..12"),
+        (f"max_bytes: 0x{'f' * 6000}", "config.yaml: max_bytes: the number"),
+        (f"max_seconds: 0x{'f' * 600}", "max_seconds: "),
     ],
 )
 def test_a_wrong_config_names_the_key(
@@ -227,6 +260,37 @@ def test_a_wrong_config_names_the_key(
     (tmp_path / "config.yaml").write_text(text)
     status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
     assert status == 2 and message in err
+
+
+def bomb(line: str) -> str:
+    """Nine aliases on each of twelve lines, each of which stands for all of the line before."""
+    lines = [f"bgcolor: &a0 {line.format(*['v'] * 9)}"]
+    for number, name in enumerate(list(settings._FIELDS)[:12], start=1):
+        aliases = [f"*a{number - 1}"] * 9
+        lines.append(f"{name}: &a{number} {line.format(*aliases)}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "line", ["[{}, {}, {}, {}, {}, {}, {}, {}, {}]", "{{<<: [{}, {}, {}, {}, {}, {}, {}, {}, {}]}}"]
+)
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off(
+    command: Any, photos: Path, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(bomb(line))
+    begun = time.monotonic()
+    status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
+    assert time.monotonic() - begun < 2
+    assert status == 2 and "aliases (*name) stand for more than 100,000 values" in err
+
+
+def test_anchors_and_merges_are_no_bombs() -> None:
+    text = "a: &a {x: [1, 2]}\nb: {<<: *a, y: 3}\nc: *a"
+    assert documents.from_yaml(text) == {
+        "a": {"x": [1, 2]},
+        "b": {"x": [1, 2], "y": 3},
+        "c": {"x": [1, 2]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -259,6 +323,18 @@ def test_a_run_that_fails(command: Any, photos: Path) -> None:
     assert status == 1
     assert "the run failed: model 'tiny' was asked to run on CUDA" in err
     assert "written" not in out or "0 written" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_NUM_THREADS", "4,2"), ("NUMBA_NUM_THREADS", "0")]
+)
+def test_a_variable_that_is_no_number_is_named(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    status, _, err = command("--input", photos)
+    assert status == 1
+    assert f"the environment variable {name} is {value!r} and must be one whole number" in err
 
 
 def test_no_own_flag_hides_one_of_beams() -> None:
@@ -309,6 +385,18 @@ def chatty(*arguments):
     return opened(*arguments)
 
 opening._rembg_session = chatty
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+WAITING = """
+import fcntl, os, sys, termios
+from rembg_beam.pipelines import cli
+from rembg_beam.transforms.models import opening
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+ready = int(sys.argv.pop(1))
+opening._rembg_session = lambda *arguments: os.read(ready, 1)
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -372,6 +460,7 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
     [
         ("in_memory", signal.SIGINT),
         ("in_memory", signal.SIGTERM),
+        ("in_memory", signal.SIGHUP),
         ("multi_processing", signal.SIGINT),
     ],
 )
@@ -403,7 +492,7 @@ def test_ctrl_c(
         process.send_signal(how)
         stdout, stderr = process.communicate(timeout=30)
         took = time.monotonic() - pressed
-    assert process.returncode == 130, stderr
+    assert process.returncode == 128 + how, stderr
     assert took < 5
     assert "interrupted" in stderr and "no file is half-written" in stdout
     written = list(out.rglob("*.png"))
@@ -415,6 +504,30 @@ def test_ctrl_c(
     if mode == "in_memory":
         done = int(stdout.split("until then: ")[1].split(" written")[0])
         assert 0 <= done <= len(written)
+
+
+def test_a_terminal_that_is_closed(photos: Path, tmp_path: Path) -> None:
+    """The system sends SIGHUP, and what is written to the terminal from then on fails."""
+    ours, theirs = pty.openpty()
+    ready, go = os.pipe()
+    arguments = ["--model", "tiny", "--input", str(photos), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(ready), "run", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        pass_fds=[ready],
+        start_new_session=True,
+    )
+    os.close(theirs)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / record.FILE).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.close(ours)
+    assert process.wait(timeout=30) == 129
+    os.close(ready)
+    os.close(go)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_manifest"]
 
 
 def test_a_compressed_list(command: Any, photos: Path, tmp_path: Path) -> None:
@@ -432,6 +545,11 @@ def test_a_compressed_list(command: Any, photos: Path, tmp_path: Path) -> None:
         '{"uri": "a.jpg", "name": "\\ud800"}',
         '{"uri": "a.jpg", "k": "\\ud800"}',
         '{"uri": "a.jpg", "k": NaN}',
+        '{"uri": "a.jpg", "uri": "b.jpg"}',
+        '{"uri": "a.jpg", "extras": {"only_mask": true, "only_mask": false}}',
+        '{"uri": "a.jpg", "extras": ' + "[" * 9000 + "]" * 9000 + "}",
+        '{"uri": "a.jpg", "k": ' + '{"k": ' * 200 + "1" + "}" * 201,
+        '{"uri": "a.jpg", "k": 9' + "9" * 6000 + "}",
     ],
 )
 def test_a_line_that_no_row_can_hold(command: Any, photos: Path, tmp_path: Path, line: str) -> None:
@@ -516,6 +634,7 @@ def test_unfinished_rows_lie_outside_of_the_data_set(
         while process.poll() is None:
             for _, folders, names in os.walk(tmp_path / "out" / "_manifest"):
                 seen += [name for name in (*folders, *names) if not name.startswith("run=")]
+    seen = [name for name in seen if not name.startswith("_running-")]
     assert set(seen) <= {"_settings.json", "_summary.json", "part-00000.parquet"}
     assert [path.name for path in (tmp_path / "out").glob(".*")] == []
 

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 from google.cloud.storage import Blob
 
-from rembg_beam.pipelines import cli
+from rembg_beam.pipelines import cli, presence
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
 from rembg_beam.transforms.elements import Facts
 from rembg_beam.transforms.models import catalogue
@@ -335,18 +335,37 @@ def test_what_a_run_costs(
     of_pictures = [each for each in proxy.requests if "_manifest" not in each.name]
     others = [each for each in proxy.requests if "_manifest" in each.name]
     # One listed object tells before the run whether there is anything; one page lists them, one
-    # what is done, and one the manifests.
+    # what is done, one the manifests, and one other runs that are at work.
     kinds = [each.kind for each in of_pictures]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "list": 4,
+        "list": 5,
         "read": number,
         "write": number,
     }
     # What the folder was made with is read and written; the manifest is written; the summary is
-    # written, and read to be shown.
-    costs = ["read", "read", "write", "write", "write"]
+    # written, and read to be shown; that the run is at work is written, and deleted.
+    costs = ["delete", "read", "read", "write", "write", "write", "write"]
     assert sorted(each.kind for each in others) == costs
     assert len(hashes(emulator, "out")) == len(rows(emulator, "out")) == number
+
+
+def test_an_emulator_without_a_scheme_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: Any
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "localhost:9")
+    assert command("--input", "gs://b/x.jpg", "--output", str(tmp_path / "out")) == 2
+    said = "STORAGE_EMULATOR_HOST is 'localhost:9' and must begin with http://"
+    assert said in capfd.readouterr().err
+
+
+def test_a_run_that_is_not_alone(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
+    with presence.Presence("gs://b/out", "r1") as first:
+        assert first.warning() is None and first.since is not None
+        with presence.Presence("gs://b/out", "r2") as second:
+            assert "another run has been at work on 'gs://b/out' since " in str(second.warning())
+    with presence.Presence("gs://b/out", "r3") as third:
+        assert third.warning() is None
+    assert emulator.tree("b", "out/") == {}
 
 
 def test_models_whose_checksums_are_not_known_are_told_apart_by_their_uris(

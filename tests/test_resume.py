@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
 import kinds
+import psutil
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
@@ -82,7 +83,7 @@ def test_without_its_manifest_a_picture_that_is_done_has_a_row_of_nulls(
 def test_overwrite_and_fail(go: Any, tmp_path: Path) -> None:
     go()
     status, out, _ = go("--on_existing", "fail")
-    assert status == 0 and out.startswith("0 written, 0 skipped, 10 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 10 failed")
     assert "(find, OutputExists): " in out and "'overwrite' write it again" in out
     assert go("--on-existing", "overwrite")[1].startswith("7 written, 0 skipped, 3 failed")
 
@@ -156,7 +157,7 @@ def test_an_output_of_another_picture_is_no_picture_done(
     (other / "a.jpg").write_bytes((photos / "sub/b.JPEG").read_bytes())
     before = (tmp_path / "out/a.jpg.png").read_bytes()
     status, out, _ = go(inputs=["--input", str(other)])
-    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 1 failed")
     (row,) = latest(tmp_path / "out")
     assert (row["error"], row["outputs"]) == ("OutputExists", [])
     for told in (str(photos / "a.jpg"), "a.jpg.png", "relative_to", "overwrite by on_existing"):
@@ -261,6 +262,28 @@ def test_manifests_and_records_that_are_none(go: Any, tmp_path: Path) -> None:
     assert go()[1].startswith("0 written, 7 skipped")
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("width", ["x"], "Failed to parse"),
+        ("outputs", ["x"], "cast"),
+        ("metadata", [None], "a row has no metadata"),
+        ("name", [7], None),
+        ("extras", [7], None),
+    ],
+)
+def test_rows_of_wrong_types(tmp_path: Path, column: str, value: List[Any], message: Any) -> None:
+    path = tmp_path / "part-00000.parquet"
+    kept = {"uri": ["a.jpg"], "status": ["failed"], "outputs": [["o"]], "metadata": ["{}"]}
+    pyarrow.parquet.write_table(pyarrow.table({**kept, column: value}), path)
+    found = earlier.rows(earlier.Manifest("r", str(path), None))
+    if message is None:
+        assert next(found)[column] == "7"
+        return
+    with pytest.raises(earlier.BadManifest, match=message):
+        next(found)
+
+
 def test_a_refusal_hides_no_failure(go: Any, tmp_path: Path, photos: Path) -> None:
     go()
     whole = (photos / "a.jpg").read_bytes()
@@ -328,7 +351,7 @@ def test_a_picture_is_the_same_through_a_link(go: Any, tmp_path: Path, photos: P
     line = {"uri": "file://nas/a.jpg", "name": "a.jpg"}
     (tmp_path / "list").write_text(json.dumps(line))
     status, out, _ = go(inputs=["--input_list", str(tmp_path / "list")])
-    assert status == 0 and out.startswith("0 written, 0 skipped, 1 failed")
+    assert status == 1 and out.startswith("0 written, 0 skipped, 1 failed")
 
 
 def test_a_run_that_has_written_nothing_yet_keeps_its_settings(
@@ -416,7 +439,7 @@ def test_an_older_manifest_does_not_end_the_run_that_wrote_the_record(
 ) -> None:
     bad = ["--input", str(photos / "text.jpg")]
     go(inputs=bad)
-    assert go("--only_mask", inputs=bad)[0] == 0
+    assert go("--only_mask", inputs=bad)[0] == 1
     newest = max((tmp_path / "out/_manifest").glob("run=*"))
     shutil.rmtree(newest)
     assert go()[0] == 2
@@ -548,7 +571,7 @@ def test_the_row_of_a_written_picture_says_what_it_took(go: Any, tmp_path: Path)
 )
 def test_caps(go: Any, tmp_path: Path, flags: List[str], error: str) -> None:
     status, out, _ = go(*flags)
-    assert status == 0 and f"{flags[0][2:]}={flags[1]}" in out
+    assert status == 1 and f"{flags[0][2:]}={flags[1]}" in out
     assert any(row["error"].startswith(error) for row in rows(tmp_path / "out") if row["error"])
 
 
@@ -590,7 +613,7 @@ def start(many: Path, output: Path, *flags: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "rembg_beam.pipelines", *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE if flags else subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
@@ -650,30 +673,46 @@ def test_killed_at_twenty_moments_and_started_again(many: Path, tmp_path: Path) 
         assert results(output) == results(tmp_path / "calm")
 
 
-def test_a_worker_process_that_is_killed(many: Path, tmp_path: Path) -> None:
-    """The runner does not survive it: the command fails clearly, and a restart completes."""
-    import psutil
-
-    flags = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    process = start(many, tmp_path / "out", *flags)
-    killed = False
-    while process.poll() is None and not killed:
+def kill_a_worker(process: "subprocess.Popen[str]", output: Path) -> None:
+    """Once it has begun to write."""
+    while process.poll() is None:
         workers = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
-            if "sdk_worker" in " ".join(child.cmdline())
+            if "sdk_worker" in " ".join(child.cmdline()) and child.name() != "sh"
         ]
-        if workers and len(list((tmp_path / "out").rglob("*.png"))) > 20:
+        if workers and len(list(output.rglob("*.png"))) > 20:
             workers[-1].kill()
-            killed = True
+            return
         time.sleep(0.05)
-    assert killed
-    try:
-        status = process.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    assert status in (0, 1)
-    assert start(many, tmp_path / "out").wait() == 0
+    raise AssertionError("it ended before a worker could be killed")
+
+
+WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+def test_a_worker_process_that_is_killed_is_replaced(many: Path, tmp_path: Path) -> None:
+    process = start(many, tmp_path / "out", *WORKERS)
+    kill_a_worker(process, tmp_path / "out")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err.count("ended by signal 9 (killed); new ones go on") == 1 and "Traceback" not in err
+    assert f"{len(range(9, PICTURES, 50))} failed" in out
     assert len(contents(tmp_path / "out")) == PICTURES - len(range(9, PICTURES, 50))
     results(tmp_path / "out")
+
+
+def test_a_run_that_can_not_go_on_tells_what_is_known(many: Path, tmp_path: Path) -> None:
+    process = start(many, tmp_path / "out", *WORKERS, "--on_existing=fail")
+    kill_a_worker(process, tmp_path / "out")
+    begin = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert process.returncode == 1 and "Traceback" not in err
+    assert "the run failed: a worker process was ended by signal 9" in err
+    found = contents(tmp_path / "out")
+    assert out == f"until then: {len(found)} files written, without rows; {GOES_ON}\n"
+    assert set(os.listdir(tmp_path / "out")) <= {"_manifest", *map(str, range(7))}
+
+
+GOES_ON = "the same command with --on_existing skip goes on from here"

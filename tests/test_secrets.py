@@ -166,7 +166,7 @@ def test_a_run_does_not_tell(tmp_path: Path, capfd: Any) -> None:
     (tmp_path / "list.txt").write_text(f"{secrets}\n{secrets}#2\n{secrets}&x\n")
     out = tmp_path / "out"
     arguments = ["--input_list", str(tmp_path / "list.txt"), "--output", str(out)]
-    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert cli.main(["run", *arguments, "--model", "tiny"]) == 1
     streams = capfd.readouterr()
     assert "failed: https://***@host/a.jpg?***" in streams.out
     assert SECRET not in streams.out + streams.err

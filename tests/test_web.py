@@ -568,7 +568,7 @@ def test_the_command_takes_urls(
     )
     arguments = ["run", "--model", "tiny", "--input", f"{server.url}/a.jpg"]
     arguments += ["--input_list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out")]
-    assert cli.main(arguments) == status.OK
+    assert cli.main(arguments) == status.FAILED_RUN
     said = capfd.readouterr().out
     assert "3 failed" in said
     assert "--allow_private_hosts" in said

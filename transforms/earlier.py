@@ -12,6 +12,7 @@ import apache_beam as beam
 
 from . import uris
 from .elements import FAILED, SKIPPED, WRITTEN, Facts, Source
+from .manifest import SCHEMA
 from .storage import files, naming
 from .storage.sources import BadLine
 
@@ -73,7 +74,7 @@ def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
         if absent := _NEEDED - set(table.schema_arrow.names):
             raise ValueError(f"it has no column {', '.join(sorted(absent))}")
         for batch in table.iter_batches():
-            for row in batch.to_pylist():
+            for row in _typed(batch).to_pylist():
                 yield {**row, "run": manifest.run, "at": manifest.at}
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadManifest(
@@ -81,6 +82,19 @@ def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
             "of its pictures failed is not known; remove it to go on without, and pictures whose "
             "outputs are there are done, or write all again with --on_existing overwrite"
         ) from error
+
+
+def _typed(batch: Any) -> Any:
+    """The rows with the types that `SCHEMA` has; fails where that can't be."""
+    import pyarrow
+
+    names = set(batch.schema.names)
+    known = [field for field in SCHEMA if field.name in names]
+    table = pyarrow.Table.from_batches([batch]).select([field.name for field in known])
+    for name in sorted(_NEEDED):
+        if table[name].null_count:
+            raise ValueError(f"a row has no {name}")
+    return table.cast(pyarrow.schema([field.with_nullable(True) for field in known]))
 
 
 class EarlierRows(beam.PTransform):

@@ -9,7 +9,6 @@ million names fit.
 """
 
 import itertools
-import json
 import os
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -17,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import earlier, metrics, uris
+from . import earlier, metrics, strict_json, uris
 from .earlier import Told
 from .elements import Facts, RunColumns, Source, skipped
 from .failures import failure
@@ -243,7 +242,7 @@ def _other(source: Source, made: Told) -> Optional[str]:
 
 def _parsed(extras: str) -> Any:
     try:
-        return json.loads(extras)
+        return strict_json.loads(extras)
     except ValueError:  # the step that reads them will say so
         return extras
 

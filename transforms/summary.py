@@ -84,9 +84,12 @@ def write(summary: Summary, *, output: str, run: str) -> str:
 
 
 def read(output: str, run: str) -> Summary:
-    """The summary that `write` wrote."""
+    """The summary that `write` wrote; fails as `files.read` does, and with `ValueError`."""
     document = json.loads(files.read(f"{manifest.folder(output, run)}/{FILE}").data)
-    return Summary(document["counts"], [tuple(shown) for shown in document["failures"]])
+    try:
+        return Summary(document["counts"], [tuple(shown) for shown in document["failures"]])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{FILE} is not what a run writes") from error
 
 
 def _first(failures: List[_Shown]) -> List[_Shown]:

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from . import batch_axis, catalogue, files, predicting, proof, providers
+from . import batch_axis, catalogue, environment, files, predicting, proof, providers
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
 from .rembg_import import import_rembg
@@ -60,6 +60,7 @@ class Loaded(NamedTuple):
 def open_session(config: SessionConfig) -> Loaded:
     """A new session; most want `acquire`."""
     require_onnxruntime()
+    environment.check()
     import_rembg()
     for warning in providers.side_by_side():
         _warn_once(warning)

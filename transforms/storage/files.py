@@ -101,6 +101,14 @@ def size(uri: str) -> Optional[int]:
     return gcs.size(uri) if _is_gs(uri) else remote.size(uri)
 
 
+def delete(uri: str) -> None:
+    """Removes a file; one that isn't there is as good."""
+    if uris.is_local(uri):
+        local.delete(uri)
+    else:
+        (gcs if _is_gs(uri) else remote).delete(uri)
+
+
 def listing(
     folder: str, *, start: str = "", deep: bool = True, limit: Optional[int] = None
 ) -> Iterator[Listed]:

@@ -6,6 +6,7 @@ In: URIs `gs://BUCKET/OBJECT`. Per call, without failures, the requests are
     write     1, always multipart; conditional where nothing may be overwritten; the size and the
               checksum in its answer are those of the object as stored
     size      1
+    delete    1
     listing   1 for each thousand objects
 
 Each is retried by google-cloud-storage's own policy (`RETRY`): on 408, 429, 5xx, time-outs and
@@ -23,6 +24,7 @@ Fails with Python's own errors (see `refusals`), with `limits.TooLarge`, with `T
 are those that Beam uses, its options such as `--impersonate_service_account` included.
 """
 
+import contextlib
 import errno
 import io
 import os
@@ -88,6 +90,12 @@ def size(uri: str) -> Optional[int]:
     return None if found is None else found.size
 
 
+def delete(uri: str) -> None:
+    """Removes an object, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        _tried(uri, _delete, uri)
+
+
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The objects whose names begin with the folder's (ending in `/`) and `start`."""
     bucket, prefix = _take_apart(folder, needs_name=False)
@@ -122,6 +130,11 @@ def client() -> storage.Client:
 
 def _new_client(emulator: Optional[str]) -> storage.Client:
     if emulator:
+        if not emulator.startswith(("http://", "https://")):
+            raise ValueError(
+                f"the environment variable STORAGE_EMULATOR_HOST is {emulator!r} and must begin "
+                "with http:// or https://, then host and port; without it, gs:// is Google's own"
+            )
         made = storage.Client(project="emulator", credentials=AnonymousCredentials())
     else:
         options = FileSystems._pipeline_options or PipelineOptions([])
@@ -175,6 +188,10 @@ def _holds(uri: str, data: bytes) -> bool:
 def _find(uri: str) -> Optional[storage.Blob]:
     bucket, name = _take_apart(uri)
     return client().bucket(bucket).get_blob(name, timeout=TIMEOUT_SECONDS, retry=None)
+
+
+def _delete(uri: str) -> None:
+    _blob(uri).delete(timeout=TIMEOUT_SECONDS, retry=None)
 
 
 def _blob(uri: str) -> storage.Blob:

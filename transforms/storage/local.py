@@ -70,6 +70,12 @@ def size(uri: str) -> Optional[int]:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
+def delete(uri: str) -> None:
+    """Removes a file, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(uris.local_path(uri))
+
+
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The files below a folder, none if there is no such folder."""
     found = (file for file in _walk(_root(folder), deep) if file.name.startswith(start))

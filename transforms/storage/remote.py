@@ -50,6 +50,12 @@ def size(uri: str) -> Optional[int]:
     return _tried(uri, _size, uri).value
 
 
+def delete(uri: str) -> None:
+    """Removes a file, if there is one."""
+    if size(uri) is not None:
+        _tried(uri, FileSystems.delete, [uri])
+
+
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The files below a folder whose names begin with `start`."""
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)

@@ -26,7 +26,7 @@ from typing import Any, Iterator, NamedTuple, Optional
 
 from wcmatch import glob
 
-from .. import uris
+from .. import strict_json, uris
 from ..elements import Source
 from . import files, naming, web
 
@@ -123,8 +123,8 @@ def parse_line(line: str) -> Source:
     if not line.startswith("{"):
         return Source(line)
     try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
+        fields = strict_json.loads(line)
+    except ValueError as error:
         raise BadLine(f"not a JSON object ({error}); a line is a URI or an object with a `uri`")
     uri, name, extras = (fields.pop(key, None) for key in ("uri", "name", "extras"))
     _expect(isinstance(uri, str) and uri != "", "uri", "a string", uri)

@@ -1,0 +1,126 @@
+"""Worker processes of Beam's multi_processing mode: one that dies -> what killed it, at once.
+
+In: the threads of this process, in one of which Beam's runner waits for each worker process and
+raises when it ended badly; the runner itself notices late, when all other workers are done, or
+never. Out: `Watch.death`, with the memory killer's part in it where the system keeps count. Nothing
+here fails; where a later Beam waits in another way, a death is noticed as late as without.
+"""
+
+import contextlib
+import re
+import signal
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
+
+import psutil
+
+# For processes to end that were killed.
+GRACE_SECONDS = 5.0
+
+_ENDED = re.compile(r"[Ww]orker subprocess exited with return code (-?\d+)")
+_KILLED_FOR_MEMORY = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+
+
+class Death(NamedTuple):
+    """How a worker process ended.
+
+    Attributes:
+      signal: the number of the signal that ended it, None if it ended by itself.
+      status: its exit status.
+      out_of_memory: whether the system has killed a process for memory since the watch began.
+    """
+
+    signal: Optional[int]
+    status: int
+    out_of_memory: bool
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            return f"a worker process ended with exit status {self.status}"
+        if self.out_of_memory:
+            return (
+                "a worker process was killed since memory ran out; a lower --direct_num_workers "
+                "or --max_memory needs less"
+            )
+        name = signal.strsignal(self.signal) or "unknown"
+        return f"a worker process was ended by signal {self.signal} ({name.lower()})"
+
+
+class Watch:
+    """Notices worker processes that die, from `with` to its end.
+
+    Attributes:
+      death: of the first that died since the watch began or `forget` was called.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.death: Optional[Death] = None
+        self._root = root
+        self._killed = killed_for_memory(root)
+        self._before: Any = None
+
+    def __enter__(self) -> "Watch":
+        self._before, threading.excepthook = threading.excepthook, self._hear
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        threading.excepthook = self._before
+
+    def forget(self) -> None:
+        """The death is dealt with."""
+        self.death, self._killed = None, killed_for_memory(self._root)
+
+    def _hear(self, raised: threading.ExceptHookArgs) -> None:
+        ended = _ENDED.search(str(raised.exc_value))
+        if ended:
+            self.death = self.death or self._of(int(ended[1]))
+        elif raised.exc_type.__module__ != "grpc":  # of a stream to the dead one
+            self._before(raised)
+
+    def _of(self, status: int) -> Death:
+        # A shell between gives 128 and the signal's number.
+        number = -status if status < 0 else status - 128
+        killed = number == signal.SIGKILL and killed_for_memory(self._root) != self._killed
+        return Death(number if number > 0 else None, status, killed)
+
+
+def killed_for_memory(root: Path = Path("/")) -> Dict[str, int]:
+    """How many processes the system has killed for memory, by the file that says so."""
+    counts = {}
+    for path in _counters(root):
+        with contextlib.suppress(OSError, ValueError):
+            found = _KILLED_FOR_MEMORY.search(path.read_text())
+            if found:
+                counts[str(path)] = int(found[1])
+    return counts
+
+
+def _counters(root: Path) -> Iterator[Path]:
+    """The files of Linux: of this process's control group, version 2 and 1, and of the machine."""
+    groups = root / "sys/fs/cgroup"
+    with contextlib.suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                yield groups / path.lstrip("/") / "memory.events"
+            elif "memory" in controllers.split(","):
+                yield groups / "memory" / path.lstrip("/") / "memory.oom_control"
+    yield groups / "memory.events"
+    yield groups / "memory/memory.oom_control"
+    yield root / "proc/vmstat"
+
+
+def end_all() -> None:
+    """Kills all processes that this one has started, and theirs."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=GRACE_SECONDS)
