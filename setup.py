@@ -11,6 +11,7 @@ setup(
     packages=[
         "rembg_beam.transforms",
         "rembg_beam.transforms.storage",
+        "rembg_beam.transforms.storage.web",
         "rembg_beam.transforms.pictures",
         "rembg_beam.transforms.models",
         "rembg_beam.pipelines",

@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 from rembg_beam.pipelines import run as command
 from rembg_beam.transforms import RemoveBackground, Source, WebOptions, uris
-from rembg_beam.transforms.storage import addresses, files, limits, naming, web
+from rembg_beam.transforms.storage import files, limits, naming, web
 from rembg_beam.transforms.storage.retrying import Backoff, Tried
+from rembg_beam.transforms.storage.web import addresses, answers
 
 AT_ONCE = Backoff(attempts=4, sleep=lambda seconds: None)
 LOOPBACK = WebOptions(allow_private_hosts=True, max_seconds=20)
@@ -159,7 +160,7 @@ def test_credentials_are_sent_as_utf_8(server: servers.Server) -> None:
     assert base64.b64decode(server.headers["Authorization"].split()[1]) == b"token:"
 
 
-@pytest.mark.parametrize("asked, waited", [("7", 7), ("86400", web.RETRY_AFTER_SECONDS)])
+@pytest.mark.parametrize("asked, waited", [("7", 7), ("86400", answers.RETRY_AFTER_SECONDS)])
 def test_retry_after_is_honoured_up_to_a_bound(
     server: servers.Server, asked: str, waited: float
 ) -> None:

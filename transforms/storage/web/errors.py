@@ -1,0 +1,144 @@
+"""What a server, a socket or urllib3 does -> Python's own errors, which name the URL.
+
+In: an exception, or an answer that is no picture, and the URL. Out: the error to raise, with the
+URL without its secrets, the rule and the way out. Nothing can fail.
+"""
+
+import errno
+import http.client
+import socket
+import ssl
+from typing import NoReturn, Optional
+
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    LocationValueError,
+    ProtocolError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as SilentServer
+
+from ... import uris
+from .. import refusals
+from .urls import parsed
+
+# For a connection, and for the next bytes of an answer.
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 30.0
+
+
+class PrivateAddress(PermissionError):
+    """A URL leads to a place that is not of the public internet."""
+
+
+class OptedOut(PermissionError):
+    """A site does not want its pictures gathered."""
+
+
+class TooSlow(OSError):
+    """An answer takes longer than `max_seconds`."""
+
+
+class Refused(Exception):
+    """An address that is not to be connected to, and what it is."""
+
+
+class Answered(Exception):
+    """A status other than 200; after `retry_after` seconds it may be another."""
+
+    def __init__(self, status: int, reason: Optional[str], retry_after: float, host: str) -> None:
+        super().__init__(status)
+        self.host = host
+        self.status_code = status
+        self.reason = reason or http.client.responses.get(status, "")
+        self.retry_after = retry_after
+
+
+class MalformedAnswer(http.client.HTTPException):
+    """What no server that speaks HTTP sends."""
+
+
+def of_status(answer: Answered, uri: str) -> OSError:
+    """The exception of an answer that stays what it is."""
+    status = answer.status_code
+    shown = uris.without_secrets(uri)
+    said = f"HTTP {status} {refusals.in_short(answer.reason)}".rstrip()
+    if answer.host != parsed(uri).host:
+        said = f"{said} from {answer.host}, where it is redirected to"
+    if status in (404, 410):
+        return FileNotFoundError(errno.ENOENT, f"it is not there ({said})", shown)
+    if status in (401, 402, 403, 407, 451):
+        rule = f"its server refuses it ({said}); credentials may stand in its URL"
+        return PermissionError(errno.EACCES, rule, shown)
+    return OSError(errno.EIO, f"its server does not give it ({said})", shown)
+
+
+_BROKEN = (ConnectionError, http.client.HTTPException, ProtocolError, SSLError, ssl.SSLError)
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+
+# Their subclasses come of connections that broke.
+_NOT_HTTP = (
+    http.client.HTTPException,
+    http.client.LineTooLong,
+    http.client.UnknownProtocol,
+    MalformedAnswer,
+)
+
+
+def raise_as_python(error: Exception, url: str) -> NoReturn:
+    """Raises what urllib3 raised as what Python's own libraries would have, naming the URL."""
+    error, shown = _unwrapped(error), uris.without_secrets(url)
+    if isinstance(error, Refused):
+        place, what = error.args
+        raise PrivateAddress(
+            errno.EACCES,
+            f"its host has the address {place}, which is {what} and not of the public internet; "
+            "only --allow_private_hosts (allow_private_hosts=True) would fetch it",
+            shown,
+        ) from None
+    if isinstance(error, socket.gaierror):
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
+            raise ConnectionError(
+                errno.EAGAIN, "its host's name isn't resolved now", shown
+            ) from None
+        raise OSError(errno.EINVAL, "its host's name is not known", shown) from None
+    if isinstance(error, (SilentServer, TimeoutError)):
+        rule = f"no connection within {CONNECT_SECONDS:g} s, or {SILENCE_SECONDS:g} s of silence"
+        raise TimeoutError(errno.ETIMEDOUT, rule, shown) from None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        rule = f"its server's certificate is not valid: {error.verify_message}"
+        raise OSError(errno.EACCES, rule, shown) from None
+    if isinstance(error, IncompleteRead):
+        rule = f"its answer ended after {error.partial} bytes, {error.expected} before its end"
+        raise ConnectionError(errno.EPIPE, rule, shown) from None
+    if isinstance(error, DecodeError):
+        rule = "its Content-Encoding can't be undone"
+        raise OSError(errno.EINVAL, rule, shown) from None
+    if isinstance(error, (LocationValueError, UnicodeError)):
+        raise ValueError(f"{shown!r} is no URL that can be fetched") from None
+    if type(error) in _NOT_HTTP:
+        rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
+        raise OSError(errno.EPROTO, rule, shown) from None
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        rule = f"its host can't be reached: {error.strerror}"
+        raise ConnectionError(errno.ECONNREFUSED, rule, shown) from None
+    if isinstance(error, _BROKEN):
+        rule = f"its connection broke: {refusals.in_short(str(error)) or type(error).__name__}"
+        raise ConnectionError(errno.ECONNRESET, rule, shown) from None
+    if isinstance(error, HTTPError):
+        rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
+        raise OSError(errno.EPROTO, rule, shown) from None
+    if isinstance(error, OSError) and error.filename is None:
+        raise OSError(error.errno, refusals.in_short(str(error)), shown) from None
+    raise error
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """The cause that urllib3 wrapped when a connection could not be made or broke."""
+    if isinstance(error, (ProtocolError, SSLError)):
+        for inner in (*error.args, error.__cause__):
+            if isinstance(inner, Exception):
+                return _unwrapped(inner)
+    return error
