@@ -10,6 +10,8 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 import yaml
 from PIL import ImageColor
 
+from ..transforms.storage import web
+
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
     _UNITS |= {f"{_letter}b": 1000**_power, f"{_letter}ib": 1024**_power}
@@ -113,6 +115,7 @@ KINDS: Dict[str, Callable[[Any], Any]] = {
     "number": _number,
     "bytes": _bytes,
     "switch": _switch,
+    "networks": web.checked_networks,
     "color": _color,
     "json": _json,
     "limit": _limit,

@@ -9,6 +9,18 @@ import urllib.parse
 import zlib
 from typing import Any, Callable, Dict, List, Optional
 
+from rembg_beam.transforms import WebOptions
+from rembg_beam.transforms.storage import web
+from rembg_beam.transforms.storage.retrying import Backoff
+
+AT_ONCE = Backoff(attempts=4, sleep=lambda seconds: None)
+LOOPBACK = WebOptions(allow_private_hosts=True, max_seconds=20)
+
+
+def fetcher(options: WebOptions = LOOPBACK, **more: Any) -> web.Fetcher:
+    """One that reaches this machine, and waits for nothing."""
+    return web.Fetcher(options, **{"backoff": AT_ONCE, **more})
+
 
 class Server:
     """Serves `pictures` by their paths, and what `BEHAVIOURS` does; `url` is its address.

@@ -28,7 +28,14 @@ and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSl
 
 from .errors import OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
-from .options import CONNECTIONS_PER_HOST, DEFAULTS, MAX_SECONDS, USER_AGENT, WebOptions
+from .options import (
+    CONNECTIONS_PER_HOST,
+    DEFAULTS,
+    MAX_SECONDS,
+    USER_AGENT,
+    WebOptions,
+    checked_networks,
+)
 from .urls import check
 
 __all__ = [
@@ -42,5 +49,6 @@ __all__ = [
     "TooSlow",
     "WebOptions",
     "check",
+    "checked_networks",
     "read",
 ]

@@ -34,17 +34,36 @@ class Resolver(Protocol):
     def __call__(self, host: str, port: int, *, type: int) -> List[Any]: ...
 
 
+class Dial(Protocol):
+    """Connects to an address of a family, within so many seconds."""
+
+    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket: ...
+
+
+def dial(family: int, place: Any, seconds: float) -> socket.socket:
+    """A TCP connection, which sends what it is given at once."""
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        connection.settimeout(seconds)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect(place)
+        undo.pop_all()
+        return connection
+
+
 class Connections:
     """Connections to many hosts, kept for the next request; for any number of threads.
 
     Args:
       options: see `WebOptions`.
       resolver: gives the addresses of a name.
+      dial: connects to an address.
     """
 
-    def __init__(self, options: WebOptions, resolver: Resolver) -> None:
-        self._options = options
+    def __init__(self, options: WebOptions, resolver: Resolver, dial: Dial) -> None:
+        self._opened = options.opened()
         self._resolver = resolver
+        self._dial = dial
         self._thread = threading.local()
         self._pools = urllib3.PoolManager(
             num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
@@ -69,24 +88,21 @@ class Connections:
         """A connection to an address of a host, if none of its addresses is refused."""
         watch: Watch = self._thread.watch
         found = self._resolver(host, port, type=socket.SOCK_STREAM)
-        if not self._options.allow_private_hosts:
-            for *_, place in found:
-                what = addresses.refusal(str(place[0]))
-                if what is not None:
-                    raise Refused(str(place[0]), what)
+        for *_, place in found:
+            refusal = addresses.refusal(str(place[0]), self._opened)
+            if refusal is not None:
+                raise Refused(str(place[0]), refusal)
         failures: List[OSError] = []
-        for family, kind, protocol, _, place in found:
-            with contextlib.ExitStack() as undo:
-                try:
-                    connection = undo.enter_context(socket.socket(family, kind, protocol))
-                    connection.settimeout(min(CONNECT_SECONDS, watch.remaining()))
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    connection.connect(place)
+        for family, _, _, _, place in found:
+            seconds = min(CONNECT_SECONDS, watch.remaining())
+            try:
+                with contextlib.ExitStack() as undo:
+                    connection = undo.enter_context(self._dial(family, place, seconds))
                     watch.on(connection)
                     undo.pop_all()
                     return connection
-                except OSError as error:
-                    failures.append(error)
+            except OSError as error:
+                failures.append(error)
         # A machine without IPv6 says of each such address that it can't be reached.
         told = [error for error in failures if isinstance(error, (ConnectionError, TimeoutError))]
         raise (told or failures or [ConnectionError(f"{host!r} has no address")])[0]

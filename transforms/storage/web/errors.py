@@ -22,6 +22,7 @@ from urllib3.exceptions import TimeoutError as SilentServer
 
 from ... import uris
 from .. import refusals
+from .addresses import Refusal
 from .urls import parsed
 
 # For a connection, and for the next bytes of an answer.
@@ -42,7 +43,12 @@ class TooSlow(OSError):
 
 
 class Refused(Exception):
-    """An address that is not to be connected to, and what it is."""
+    """An address that is not to be connected to, and why."""
+
+    def __init__(self, address: str, refusal: Refusal) -> None:
+        super().__init__(address, refusal)
+        self.address = address
+        self.refusal = refusal
 
 
 class Answered(Exception):
@@ -91,13 +97,7 @@ def raise_as_python(error: Exception, url: str) -> NoReturn:
     """Raises what urllib3 raised as what Python's own libraries would have, naming the URL."""
     error, shown = _unwrapped(error), uris.without_secrets(url)
     if isinstance(error, Refused):
-        place, what = error.args
-        raise PrivateAddress(
-            errno.EACCES,
-            f"its host has the address {place}, which is {what} and not of the public internet; "
-            "only --allow_private_hosts (allow_private_hosts=True) would fetch it",
-            shown,
-        ) from None
+        raise PrivateAddress(errno.EACCES, _of_refusal(error), shown) from None
     if isinstance(error, socket.gaierror):
         if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
             raise ConnectionError(
@@ -133,6 +133,17 @@ def raise_as_python(error: Exception, url: str) -> NoReturn:
     if isinstance(error, OSError) and error.filename is None:
         raise OSError(error.errno, refusals.in_short(str(error)), shown) from None
     raise error
+
+
+def _of_refusal(error: Refused) -> str:
+    told = f"its host has the address {error.address}, which is {error.refusal.what}"
+    if not error.refusal.can_be_opened:
+        return f"{told}; nothing is fetched from there, with --allow_private_hosts neither"
+    return (
+        f"{told} and not of the public internet; only --allow_private_hosts "
+        "(allow_private_hosts=True), for all such addresses or with the network to open, would "
+        "fetch it"
+    )
 
 
 def _unwrapped(error: Exception) -> Exception:

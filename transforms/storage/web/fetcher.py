@@ -13,7 +13,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from ... import uris
 from ..retrying import Backoff, Tried, attempts_of, counted, tried
 from . import answers
-from .connections import Connections, Resolver
+from .connections import Connections, Dial, Resolver, dial
 from .errors import Answered, TooSlow, of_status, raise_as_python
 from .hosts import Hosts
 from .options import DEFAULTS, WebOptions
@@ -33,7 +33,7 @@ class Fetcher:
 
     Args:
       options: see `WebOptions`.
-      resolver: gives the addresses of a name; a test may give its own.
+      resolver, dial: give the addresses of a name and connect to one; a test may give its own.
       backoff: between attempts.
     """
 
@@ -42,13 +42,14 @@ class Fetcher:
         options: WebOptions = DEFAULTS,
         *,
         resolver: Resolver = socket.getaddrinfo,
+        dial: Dial = dial,
         backoff: Backoff = BACKOFF,
     ) -> None:
         self.options = options
         self._backoff = backoff
         self._watchdog = Watchdog()
         self._hosts = Hosts(options.connections_per_host)
-        self._connections = Connections(options, resolver)
+        self._connections = Connections(options, resolver, dial)
 
     def read(self, uri: str, max_bytes: Optional[int] = None) -> Tried[bytes]:
         """The bytes of a URL's answer, and the attempts they took."""
