@@ -10,12 +10,12 @@ import web as servers
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from web import fetcher
+from web import Dialled, fetcher, resolving_to
 
 from rembg_beam.pipelines import run as command
 from rembg_beam.transforms import WebOptions
 from rembg_beam.transforms.storage import web
-from rembg_beam.transforms.storage.web import addresses, connections
+from rembg_beam.transforms.storage.web import addresses
 
 # Hosts and spellings of places that no list may lead to; PORT is a listener's on loopback.
 REFUSED = [
@@ -145,18 +145,6 @@ def test_a_redirect_there_is_refused(server: servers.Server, listener: servers.L
     assert listener.connections == 0
 
 
-class Dialled:
-    """Connects to a server of this machine, whatever the address, and keeps a list of those."""
-
-    def __init__(self, server: servers.Server) -> None:
-        self.port = server.port
-        self.places: List[str] = []
-
-    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket:
-        self.places.append(place[0])
-        return connections.dial(socket.AF_INET, ("127.0.0.1", self.port), seconds)
-
-
 # What clouds hand out credentials at, and link-local addresses.
 SHUT = [
     *("169.254.169.254", "169.254.170.2", "169.254.0.1", "169.254.255.255", "168.63.129.16"),
@@ -209,19 +197,6 @@ def test_nothing_opens_credentials(server: servers.Server, address: str, opened:
             assert form in str(raised.value)
     assert set(dial.places) == {"127.0.0.1"}
     assert len(server.paths) == len(forms)
-
-
-def resolving_to(address: str) -> Any:
-    """A resolver for which every name leads to an address; no name server is asked."""
-
-    def resolve(host: str, port: int, *, type: int) -> List[Any]:
-        if host == "127.0.0.1":
-            return [(socket.AF_INET, type, 6, "", (host, port))]
-        if ":" in address:
-            return [(socket.AF_INET6, type, 6, "", (address, port, 0, 0))]
-        return [(socket.AF_INET, type, 6, "", (address, port))]
-
-    return resolve
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from web import LOOPBACK, fetcher
 from rembg_beam.pipelines import run as command
 from rembg_beam.transforms import RemoveBackground, Source, WebOptions, uris
 from rembg_beam.transforms.storage import files, limits, naming, web
-from rembg_beam.transforms.storage.retrying import Backoff, Tried
-from rembg_beam.transforms.storage.web import answers, connections
+from rembg_beam.transforms.storage.retrying import Tried
+from rembg_beam.transforms.storage.web import connections
 
 IMPATIENT = WebOptions(allow_private_hosts=True, max_seconds=1)
 
@@ -146,16 +146,6 @@ def test_credentials_are_sent_as_utf_8(server: servers.Server) -> None:
     assert base64.b64decode(server.headers["Authorization"].split()[1]).decode() == "me:s€"
     fetcher().read(server.url.replace("//", "//token@") + "/a.jpg")
     assert base64.b64decode(server.headers["Authorization"].split()[1]) == b"token:"
-
-
-@pytest.mark.parametrize("asked, waited", [("7", 7), ("86400", answers.RETRY_AFTER_SECONDS)])
-def test_retry_after_is_honoured_up_to_a_bound(
-    server: servers.Server, asked: str, waited: float
-) -> None:
-    waits: List[float] = []
-    backoff = Backoff(attempts=4, first_seconds=0.001, sleep=waits.append)
-    fetcher(backoff=backoff).read(f"{server.url}/busy?{asked}")
-    assert waits == [waited]
 
 
 def test_a_broken_answer_is_asked_for_again(server: servers.Server) -> None:

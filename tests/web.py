@@ -7,19 +7,39 @@ import threading
 import time
 import urllib.parse
 import zlib
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rembg_beam.transforms import WebOptions
 from rembg_beam.transforms.storage import web
 from rembg_beam.transforms.storage.retrying import Backoff
+from rembg_beam.transforms.storage.web import connections
 
-AT_ONCE = Backoff(attempts=4, sleep=lambda seconds: None)
 LOOPBACK = WebOptions(allow_private_hosts=True, max_seconds=20)
 
 
+class Clock:
+    """Time that passes when somebody sleeps; `waits` are how long they did."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: List[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def patience(clock: Clock, first_seconds: float = 1.0) -> Backoff:
+    """Between attempts, a wait of that clock's."""
+    return Backoff(attempts=4, first_seconds=first_seconds, sleep=clock.sleep, clock=clock)
+
+
 def fetcher(options: WebOptions = LOOPBACK, **more: Any) -> web.Fetcher:
-    """One that reaches this machine, and waits for nothing."""
-    return web.Fetcher(options, **{"backoff": AT_ONCE, **more})
+    """One that reaches this machine, and whose waits take no time."""
+    return web.Fetcher(options, **{"backoff": patience(Clock()), **more})
 
 
 class Server:
@@ -28,18 +48,22 @@ class Server:
     Attributes:
       pictures: bytes by path, "/a.jpg".
       headers: of the last request.
-      paths: of all requests.
+      paths, hosts: of all requests.
       connections: how many were made.
       most: how many there were at once.
+      busy: hosts, as requests name them, that say wait: until what `time.monotonic`, and their
+        `Retry-After`.
     """
 
     def __init__(self, context: Any = None) -> None:
         self.pictures: Dict[str, bytes] = {}
         self.headers: Dict[str, str] = {}
         self.paths: List[str] = []
+        self.hosts: List[str] = []
         self.connections = 0
         self.most = 0
         self.open = 0
+        self.busy: Dict[str, Tuple[float, str]] = {}
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._server = _Quiet(("127.0.0.1", 0), _handler(self))
@@ -64,6 +88,7 @@ class Server:
         """How many times the path was asked for."""
         with self._lock:
             self.paths.append(path)
+            self.hosts.append(headers.get("Host", ""))
             self.headers = headers
             return self.paths.count(path)
 
@@ -94,6 +119,10 @@ def _handler(server: Server) -> Any:
             times = server.asked(
                 self.path, {name.title(): text for name, text in self.headers.items()}
             )
+            until, retry_after = server.busy.get(self.headers.get("Host", ""), (0.0, ""))
+            if time.monotonic() < until:
+                self.answer(429, b"later", Retry_After=retry_after)
+                return
             path, _, query = self.path.partition("?")
             behaviour = BEHAVIOURS.get(path.strip("/").partition("/")[0])
             if behaviour is not None:
@@ -217,9 +246,10 @@ def _moved(handler: Any, server: Server, query: str, times: int) -> None:
 
 
 def _busy(handler: Any, server: Server, query: str, times: int) -> None:
-    """429 and a `Retry-After` of the query's, then the picture."""
+    """429, or what the path says, and a `Retry-After` of the query's; then the picture."""
     if times == 1:
-        handler.answer(429, b"later", Retry_After=query or "0")
+        status = handler.path.partition("?")[0].removeprefix("/busy").strip("/")
+        handler.answer(int(status or 429), b"later", Retry_After=query or "0")
     else:
         handler.answer(200, server.pictures["/a.jpg"])
 
@@ -336,3 +366,28 @@ class Listener:
     def stop(self) -> None:
         for each in self._sockets:
             each.close()
+
+
+class Dialled:
+    """Connects to a server of this machine, whatever the address, and keeps a list of those."""
+
+    def __init__(self, server: Server) -> None:
+        self.port = server.port
+        self.places: List[str] = []
+
+    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket:
+        self.places.append(place[0])
+        return connections.dial(socket.AF_INET, ("127.0.0.1", self.port), seconds)
+
+
+def resolving_to(address: str) -> Any:
+    """A resolver for which every name leads to an address; no name server is asked."""
+
+    def resolve(host: str, port: int, *, type: int) -> List[Any]:
+        if host == "127.0.0.1":
+            return [(socket.AF_INET, type, 6, "", (host, port))]
+        if ":" in address:
+            return [(socket.AF_INET6, type, 6, "", (address, port, 0, 0))]
+        return [(socket.AF_INET, type, 6, "", (address, port))]
+
+    return resolve

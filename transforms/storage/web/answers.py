@@ -14,10 +14,11 @@ from urllib3.exceptions import HTTPError
 
 from ... import uris
 from .. import limits
+from ..retrying import STATUSES
 from .errors import OptedOut
 
-# The longest that `Retry-After` is heeded.
-RETRY_AFTER_SECONDS = 60
+# More is taken for a mistake, and asked for again after it.
+LONGEST_WAIT_SECONDS = 24 * 3600
 
 # As img2dataset has them: what a site may forbid to those who gather data.
 OPT_OUTS = frozenset(["noai", "noimageai", "noindex", "noimageindex"])
@@ -26,6 +27,9 @@ OPT_OUTS = frozenset(["noai", "noimageai", "noindex", "noimageindex"])
 _WITH_VALUES = frozenset(
     ["max-image-preview", "max-snippet", "max-video-preview", "unavailable_after"]
 )
+
+# Of a server that was asked too much and does not say for how long.
+_TOO_MANY_SECONDS = 1.0
 
 _CHUNK_BYTES = 1 << 16
 
@@ -51,12 +55,16 @@ def drain(response: Any) -> None:
         response.close()
 
 
-def retry_after(response: Any) -> float:
-    try:
-        seconds = urllib3.Retry(retry_after_max=RETRY_AFTER_SECONDS).get_retry_after(response)
-    except (HTTPError, ValueError, OverflowError):
+def wait_seconds(response: Any) -> float:
+    """How long a busy server wants to be left alone; 0 where it does not say wait."""
+    if response.status not in STATUSES:
         return 0.0
-    return float(seconds or 0)
+    try:
+        retry = urllib3.Retry(retry_after_max=LONGEST_WAIT_SECONDS)
+        seconds = float(retry.get_retry_after(response) or 0)
+    except (HTTPError, ValueError, OverflowError):
+        seconds = 0.0
+    return max(seconds, _TOO_MANY_SECONDS) if response.status == 429 else seconds
 
 
 def opt_out(line: str, agent: str) -> Optional[str]:

@@ -23,6 +23,7 @@ from urllib3.exceptions import TimeoutError as SilentServer
 from ... import uris
 from .. import refusals
 from .addresses import Refusal
+from .hosts import PATIENCE_SECONDS, Closed
 from .urls import parsed
 
 # For a connection, and for the next bytes of an answer.
@@ -42,6 +43,10 @@ class TooSlow(OSError):
     """An answer takes longer than `max_seconds`."""
 
 
+class HostBusy(OSError):
+    """A host wants to be left alone for longer than it is waited for."""
+
+
 class Refused(Exception):
     """An address that is not to be connected to, and why."""
 
@@ -54,12 +59,15 @@ class Refused(Exception):
 class Answered(Exception):
     """A status other than 200; after `retry_after` seconds it may be another."""
 
-    def __init__(self, status: int, reason: Optional[str], retry_after: float, host: str) -> None:
+    def __init__(self, status: int, reason: Optional[str], host: str, retry_after: float) -> None:
         super().__init__(status)
         self.host = host
         self.status_code = status
         self.reason = reason or http.client.responses.get(status, "")
         self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status_code} {refusals.in_short(self.reason)}".rstrip()
 
 
 class MalformedAnswer(http.client.HTTPException):
@@ -70,7 +78,7 @@ def of_status(answer: Answered, uri: str) -> OSError:
     """The exception of an answer that stays what it is."""
     status = answer.status_code
     shown = uris.without_secrets(uri)
-    said = f"HTTP {status} {refusals.in_short(answer.reason)}".rstrip()
+    said = str(answer)
     if answer.host != parsed(uri).host:
         said = f"{said} from {answer.host}, where it is redirected to"
     if status in (404, 410):
@@ -78,7 +86,22 @@ def of_status(answer: Answered, uri: str) -> OSError:
     if status in (401, 402, 403, 407, 451):
         rule = f"its server refuses it ({said}); credentials may stand in its URL"
         return PermissionError(errno.EACCES, rule, shown)
+    if status == 429:
+        rule = f"its server is asked too often ({said}); {_SLOWER}"
+        return OSError(errno.EIO, rule, shown)
     return OSError(errno.EIO, f"its server does not give it ({said})", shown)
+
+
+def of_closed(closed: Closed, uri: str) -> HostBusy:
+    """The exception of a host that is given up."""
+    rule = (
+        f"its host {closed.host} wants to be left alone for another {closed.seconds:.0f} s "
+        f"({closed.why}), and no host is waited for longer than {PATIENCE_SECONDS:.0f} s; {_SLOWER}"
+    )
+    return HostBusy(errno.EUSERS, rule, uris.without_secrets(uri))
+
+
+_SLOWER = "run the same command again later, with fewer --connections_per_host or processes"
 
 
 _BROKEN = (ConnectionError, http.client.HTTPException, ProtocolError, SSLError, ssl.SSLError)

@@ -11,11 +11,11 @@ import threading
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from ... import uris
-from ..retrying import Backoff, Tried, attempts_of, counted, tried
+from ..retrying import STATUSES, Backoff, PutOff, Tried, attempts_of, counted, tried
 from . import answers
 from .connections import Connections, Dial, Resolver, dial
-from .errors import Answered, TooSlow, of_status, raise_as_python
-from .hosts import Hosts
+from .errors import Answered, TooSlow, of_closed, of_status, raise_as_python
+from .hosts import Closed, Hosts
 from .options import DEFAULTS, WebOptions
 from .urls import headers, joined, parsed
 from .watchdog import Watch, Watchdog
@@ -48,13 +48,28 @@ class Fetcher:
         self.options = options
         self._backoff = backoff
         self._watchdog = Watchdog()
-        self._hosts = Hosts(options.connections_per_host)
+        self._hosts = Hosts(options.connections_per_host, backoff.clock)
         self._connections = Connections(options, resolver, dial)
 
     def read(self, uri: str, max_bytes: Optional[int] = None) -> Tried[bytes]:
-        """The bytes of a URL's answer, and the attempts they took."""
+        """The bytes of a URL's answer, and the attempts they took; waits where it has to."""
+        attempts = 0
+        while True:
+            try:
+                return self.read_or_put_off(uri, max_bytes, attempts)
+            except PutOff as put_off:
+                self._backoff.sleep(put_off.seconds)
+                attempts = put_off.attempts
+
+    def read_or_put_off(self, uri: str, max_bytes: Optional[int], attempts: int) -> Tried[bytes]:
+        """The same, but raises `PutOff` in place of waiting; so many attempts are made already."""
         try:
-            return tried(self._attempt, uri, max_bytes, backoff=self._backoff)
+            return tried(self._attempt, uri, max_bytes, backoff=self._backoff, made=attempts)
+        except Closed as closed:
+            asked = attempts_of(closed) - 1
+            if not closed.given_up:
+                raise PutOff(closed.seconds, asked) from None
+            raise counted(of_closed(closed, uri), asked) from None
         except Answered as error:
             raise counted(of_status(error, uri), attempts_of(error)) from None
 
@@ -62,9 +77,13 @@ class Fetcher:
         at, seconds = uri, self.options.max_seconds
         for _ in range(REDIRECTS + 1):
             host = str(parsed(at).host)
-            with self._hosts.slot(host), self._watchdog.watch(seconds) as watch:
+            with self._hosts.slot(host) as began, self._watchdog.watch(seconds) as watch:
                 try:
                     found = self._hop(at, headers(self.options, at, uri), max_bytes, watch)
+                    self._hosts.gives(host, began)
+                except Answered as error:
+                    self._heed(host, began, error, uri)
+                    raise
                 except Exception as error:
                     if watch.is_over():
                         raise self._too_slow(uri) from None
@@ -79,6 +98,15 @@ class Fetcher:
             errno.ELOOP, f"it is redirected more than {REDIRECTS} times", uris.without_secrets(uri)
         )
 
+    def _heed(self, host: str, began: float, answer: Answered, uri: str) -> None:
+        """Remembers what an answer says of its host; raises `HostBusy` for one that is given up."""
+        if answer.retry_after:
+            closed = self._hosts.says_wait(host, answer.retry_after, str(answer))
+            if closed is not None:
+                raise of_closed(closed, uri)
+        elif answer.status_code not in STATUSES:
+            self._hosts.gives(host, began)
+
     def _hop(
         self, url: str, said: Dict[str, str], max_bytes: Optional[int], watch: Watch
     ) -> "_Found":
@@ -90,9 +118,8 @@ class Fetcher:
                 return _Moved(joined(url, response.headers.getlist("location")[0]))
             if response.status != 200:
                 answers.drain(response)
-                host = str(parsed(url).host)
-                wait = answers.retry_after(response)
-                raise Answered(response.status, response.reason, wait, host)
+                host, wait = str(parsed(url).host), answers.wait_seconds(response)
+                raise Answered(response.status, response.reason, host, wait)
             if not self.options.ignore_opt_out:
                 answers.check_opt_out(url, response, self.options.user_agent)
             return answers.body(url, response, max_bytes)
@@ -116,9 +143,16 @@ class _Moved(NamedTuple):
 _Found = bytes | _Moved
 
 
-def read(uri: str, max_bytes: Optional[int], options: WebOptions = DEFAULTS) -> Tried[bytes]:
-    """The same, by the process's fetcher of these options."""
-    return shared(options).read(uri, max_bytes)
+def read(
+    uri: str,
+    max_bytes: Optional[int],
+    options: WebOptions = DEFAULTS,
+    attempts: Optional[int] = None,
+) -> Tried[bytes]:
+    """The same, by the process's fetcher of these options; `PutOff` if `attempts` are given."""
+    if attempts is None:
+        return shared(options).read(uri, max_bytes)
+    return shared(options).read_or_put_off(uri, max_bytes, attempts)
 
 
 def shared(options: WebOptions) -> Fetcher:
