@@ -1,5 +1,6 @@
 """Hosts that say wait: left alone until then by all their pictures, while others go on."""
 
+import logging
 import math
 import os
 import threading
@@ -45,6 +46,15 @@ def test_a_host_that_says_wait_is_left_alone_by_all(clock: Clock) -> None:
     assert closed_for(known, "a") == 10
     known.says_wait("a", 5, "HTTP 429")
     assert closed_for(known, "a") == 10
+
+
+def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    known = Hosts(8, clock)
+    with caplog.at_level(logging.INFO):
+        for _ in range(8):
+            known.says_wait("a", 60, "HTTP 429")
+            known.says_wait("b", 1, "HTTP 429")
+    assert caplog.messages == ["a says wait for 60 s: its pictures come later"]
 
 
 def test_one_request_goes_first_when_the_time_has_come(clock: Clock) -> None:

@@ -94,9 +94,7 @@ class Hosts:
             wait.until = max(wait.until, now + seconds)
             wait.owed += longer
             if longer >= _LOGGED_SECONDS:
-                _LOG.info(
-                    "%s (%s) says wait for %.0f s: its pictures come later", host, longer, why
-                )
+                _LOG.info("%s says wait for %.0f s: its pictures come later", host, seconds)
             closed = self._closed(host)
             return closed if closed and closed.given_up else None
 
