@@ -47,6 +47,7 @@ class Server:
 
     Attributes:
       pictures: bytes by path, "/a.jpg".
+      packed: the body of "/packed?CODINGS".
       headers: of the last request.
       paths, hosts: of all requests.
       connections: how many were made.
@@ -57,6 +58,7 @@ class Server:
 
     def __init__(self, context: Any = None) -> None:
         self.pictures: Dict[str, bytes] = {}
+        self.packed = b""
         self.headers: Dict[str, str] = {}
         self.paths: List[str] = []
         self.hosts: List[str] = []
@@ -224,6 +226,50 @@ def _bomb(handler: Any, server: Server, query: str, times: int) -> None:
     handler.answer(200, body, Content_Encoding=", ".join(["gzip"] * layers))
 
 
+_EMPTY_BLOCKS = b"\x00\x00\x00\xff\xff" * 13107
+
+# What never ends, and stands for little: how an answer begins, and goes on.
+FOREVER = {
+    "empty-deflate": (b"Content-Encoding: deflate\r\n\r\n\x78\x9c", _EMPTY_BLOCKS),
+    "empty-gzip": (b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff", _EMPTY_BLOCKS),
+    "empty-members": (b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 3000),
+    "gzip-name": (b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\xff", b"a" * 65536),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + bytes(65536) + b"\r\n"),
+    "chunk-line": (b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 65536),
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n" * 1000),
+    "header-line": (b"X-A: ", b"a" * 65536),
+    "headers": (b"", b"".join(b"X-%d: %s\r\n" % (n, b"a" * 60000) for n in range(10))),
+    "interim": (b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "hints": (b"\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000),
+}
+
+
+def _forever(handler: Any, server: Server, query: str, times: int) -> None:
+    beginning, more = FOREVER[query]
+    status = b"100 Continue" if query in ("interim", "hints") else b"200 OK"
+    handler.wfile.write(b"HTTP/1.1 " + status + b"\r\n" + beginning)
+    while not server.stopping.is_set():
+        handler.wfile.write(more)
+        handler.wfile.flush()
+
+
+def _early_hints(handler: Any, server: Server, query: str, times: int) -> None:
+    """Two answers that tell of another, and that."""
+    handler.wfile.write(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    )
+    handler.answer(200, server.pictures["/a.jpg"])
+
+
+def _packed(handler: Any, server: Server, query: str, times: int) -> None:
+    """A label of the query's, and what it stands for lies in `packed`."""
+    handler.answer(200, server.packed, Content_Encoding=urllib.parse.unquote(query))
+
+
+def _transferred(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, b"3\r\nabc\r\n0\r\n\r\n", Transfer_Encoding=urllib.parse.unquote(query))
+
+
 def _layers(count: int) -> bytes:
     packing = zlib.compressobj(9, wbits=31)
     body = b"".join(packing.compress(bytes(10_000_000)) for _ in range(100)) + packing.flush()
@@ -321,6 +367,10 @@ BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "zipped": _zipped,
     "bomb": _bomb,
     "broken-gzip": _broken_gzip,
+    "forever": _forever,
+    "early-hints": _early_hints,
+    "packed": _packed,
+    "transferred": _transferred,
     "loop": _loop,
     "moved": _moved,
     "busy": _busy,

@@ -6,6 +6,7 @@
     addresses    an internet address -> whether a stranger's list may lead there
     connections  ... a connection to one that may be connected to
     watchdog     ... cut when its time is over
+    packing      ... unpacked, if a server packs it unasked
     answers      what came -> a picture's bytes, or what is said in their place
     errors       what went wrong -> Python's own errors, naming URL, rule and way out
     fetcher      all of it in a row, with redirects and further attempts

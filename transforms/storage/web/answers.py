@@ -6,6 +6,7 @@ unpacked; what a `Retry-After` or an `X-Robots-Tag` says. Fails with `limits.Too
 """
 
 import errno
+import io
 import re
 from typing import Any, Optional
 
@@ -15,7 +16,8 @@ from urllib3.exceptions import HTTPError
 from ... import uris
 from .. import limits
 from ..retrying import STATUSES
-from .errors import OptedOut
+from . import packing
+from .errors import MalformedAnswer, OptedOut
 
 # More is taken for a mistake, and asked for again after it.
 LONGEST_WAIT_SECONDS = 24 * 3600
@@ -31,17 +33,21 @@ _WITH_VALUES = frozenset(
 # Of a server that was asked too much and does not say for how long.
 _TOO_MANY_SECONDS = 1.0
 
-_CHUNK_BYTES = 1 << 16
-
 # More of an answer that is not wanted is not read for the sake of its connection.
 _DRAINED_BYTES = 1 << 16
 
 
 def body(url: str, response: Any, max_bytes: Optional[int]) -> bytes:
+    """The whole of an answer; no more of it is asked for, or held, than `max_bytes` and one."""
     length = response.headers.get("content-length", "")
     limits.check(url, int(length) if re.fullmatch(r"\d{1,18}", length) else 0, max_bytes)
-    data = limits.Capped(url, max_bytes)
-    for chunk in response.stream(_CHUNK_BYTES, decode_content=True):
+    transfer = response.headers.get("transfer-encoding", "chunked").strip().lower()
+    if transfer not in ("", "identity", "chunked"):
+        raise MalformedAnswer(f"its Transfer-Encoding, {transfer}, was not asked for")
+    sent = packing.capped(url, lambda size: response.read(size, decode_content=False), max_bytes)
+    encoding = response.headers.get("content-encoding", "")
+    data = io.BytesIO()
+    for chunk in packing.unpacked(url, sent, encoding, max_bytes):
         data.write(chunk)
     return data.getvalue()
 

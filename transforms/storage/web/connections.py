@@ -13,7 +13,7 @@ import re
 import socket
 import ssl
 import threading
-from typing import Any, Dict, List, Optional, Protocol
+from typing import Any, Dict, List, Optional, Protocol, Tuple
 
 import certifi
 import urllib3
@@ -113,12 +113,29 @@ class Connections:
             self._thread.watch.on(connection)
 
 
+# Answers of 1xx, which tell that another follows.
+_MOST_INTERIM = 16
+
+
 class _Answer(http.client.HTTPResponse):
+    def _read_status(self) -> Tuple[str, int, str]:
+        # http.client passes over any number of 100, and takes 103 for the answer itself.
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200 and status != http.HTTPStatus.CONTINUE:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise MalformedAnswer(f"more than {_MOST_INTERIM} interim answers come first")
+
     def _safe_read(self, amt: int) -> bytes:
         # A chunk's length is read as any integer, and a file reads to its end for -1.
         if amt < 0:
             raise MalformedAnswer("a chunk's length is negative")
         return super()._safe_read(amt)  # type: ignore[misc]
+
+    def _read_and_discard_trailer(self) -> None:
+        # So many lines as headers may have, where http.client reads on for ever.
+        http.client.parse_headers(self.fp)
 
 
 class _WithoutQueries(logging.Filter):

@@ -137,7 +137,7 @@ def raise_as_python(error: Exception, url: str) -> NoReturn:
         rule = f"its answer ended after {error.partial} bytes, {error.expected} before its end"
         raise ConnectionError(errno.EPIPE, rule, shown) from None
     if isinstance(error, DecodeError):
-        rule = "its Content-Encoding can't be undone"
+        rule = f"its Content-Encoding can't be undone: {refusals.in_short(str(error))}"
         raise OSError(errno.EINVAL, rule, shown) from None
     if isinstance(error, (LocationValueError, UnicodeError)):
         raise ValueError(f"{shown!r} is no URL that can be fetched") from None
