@@ -12,6 +12,7 @@ setup(
         "rembg_beam.transforms",
         "rembg_beam.transforms.fast",
         "rembg_beam.transforms.storage",
+        "rembg_beam.transforms.storage.web",
         "rembg_beam.transforms.pictures",
         "rembg_beam.transforms.models",
         "rembg_beam.pipelines",

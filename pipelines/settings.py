@@ -11,7 +11,7 @@ import difflib
 import json
 import reprlib
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..transforms import (
     Encoding,
@@ -41,8 +41,8 @@ def _setting(help: str, default: Any = None, **more: Any) -> Any:
     """A field with what the command line needs to know of it.
 
     `kind` says what a value is: "text", "texts", "providers" and "pairs" (flags that repeat),
-    "integer", "number", "bytes", "switch", "color", "json" or "limit". `choices` are the allowed
-    texts, `metavar` stands for the value.
+    "integer", "number", "bytes", "switch", "networks" (a switch that may take values), "color",
+    "json" or "limit". `choices` are the allowed texts, `metavar` stands for the value.
     """
     return field(default=default, metadata={"kind": "text", "help": help, **more})
 
@@ -211,11 +211,13 @@ class Settings:
         MAX_PIXELS,
         kind="integer",
     )
-    allow_private_hosts: bool = _setting(
-        "fetch http(s) URLs also from addresses that are not of the public internet: an "
-        "intranet's, this machine's; only for lists whose every URL you trust",
+    allow_private_hosts: Union[bool, Tuple[str, ...]] = _setting(
+        "fetch http(s) URLs also from addresses that are not of the public internet, an "
+        "intranet's, this machine's, or from those of the networks named, such as 10.0.0.0/8; only "
+        "for lists whose every URL you trust; link-local addresses and clouds' metadata stay shut",
         False,
-        kind="switch",
+        kind="networks",
+        metavar="NETWORK",
     )
     web_user_agent: str = _setting(
         f"what a web server is told; default {web.USER_AGENT}; name whom it may write to",
@@ -322,6 +324,9 @@ class Parsed(NamedTuple):
     print_config: bool
 
 
+# Kinds of settings with a `--no_` flag, and how many values their own takes.
+_SWITCHES: Dict[str, Any] = {"switch": 0, "networks": "*"}
+
 _FIELDS: Dict[str, "Field[Any]"] = {setting.name: setting for setting in fields(Settings)}
 
 
@@ -337,9 +342,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, setting in _FIELDS.items():
         kind = setting.metadata["kind"]
         more: Dict[str, Any] = {"help": setting.metadata["help"], "default": argparse.SUPPRESS}
-        if kind == "switch":
-            more["action"] = _Switch
-            parser.add_argument(f"--{name}", f"--no_{name}", nargs=0, **more)
+        if kind in _SWITCHES:
+            more |= {"action": _Switch, "nargs": _SWITCHES[kind]}
+            more |= {"metavar": setting.metadata.get("metavar")}
+            parser.add_argument(f"--{name}", f"--no_{name}", **more)
             continue
         more["metavar"] = setting.metadata.get("metavar", kind.upper())
         if kind in ("texts", "providers", "pairs"):
@@ -350,10 +356,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Switch(argparse.Action):
-    """`--name` and `--no_name`."""
+    """`--name` and `--no_name`, and where it takes any, `--name VALUE ...`, which may repeat."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        setattr(namespace, self.dest, not option.startswith("--no_"))
+        before = getattr(namespace, self.dest, None)
+        if option.startswith("--no_"):
+            if values:
+                parser.error(f"{option} takes no value, and is given {' '.join(values)}")
+            setattr(namespace, self.dest, False)
+        elif values:
+            setattr(namespace, self.dest, [*(before if isinstance(before, list) else []), *values])
+        else:
+            setattr(namespace, self.dest, True)
 
 
 def parse(namespace: argparse.Namespace, others: Sequence[str]) -> Parsed:
@@ -464,7 +478,7 @@ def _shown(value: Any) -> str:
 
 def own_flags() -> List[str]:
     """The command's own flags."""
-    switches = [name for name in _FIELDS if _FIELDS[name].metadata["kind"] == "switch"]
+    switches = [name for name in _FIELDS if _FIELDS[name].metadata["kind"] in _SWITCHES]
     return [
         *(f"--{name}" for name in (*_FIELDS, "config", "print_config")),
         *(f"--no_{name}" for name in switches),

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 from PIL import ImageColor
 
 from ..transforms import strict_json
+from ..transforms.storage import web
 from . import documents
 
 _UNITS = {"": 1, "b": 1}
@@ -122,6 +123,7 @@ KINDS: Dict[str, Callable[[Any], Any]] = {
     "number": _number,
     "bytes": _bytes,
     "switch": _switch,
+    "networks": web.checked_networks,
     "color": _color,
     "json": _json,
     "limit": _limit,

@@ -9,6 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import standins
+import web
 from PIL import Image
 
 from rembg_beam.transforms import memory, metrics
@@ -179,3 +180,20 @@ def proxy(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_delay(initial=0.001, maximum=0.01))
     yield proxy
     proxy.stop()
+
+
+@pytest.fixture
+def server(encoded: Callable[..., bytes]) -> Iterator[web.Server]:
+    """A web server that behaves badly where it is asked to, with a picture."""
+    server = web.Server()
+    server.pictures["/a.jpg"] = encoded("JPEG", width=64, height=48)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def listener() -> Iterator[web.Listener]:
+    """Counts who connects to it."""
+    listener = web.Listener()
+    yield listener
+    listener.stop()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from typing import Any, Iterable, List, Tuple
 
 import apache_beam as beam
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rembg_beam.transforms import concurrency
-from rembg_beam.transforms.concurrency import ConcurrentDoFn
+from rembg_beam.transforms.concurrency import ConcurrentDoFn, Later
 
 
 class Twice(ConcurrentDoFn[int, int]):
@@ -95,6 +96,78 @@ def test_each_element_comes_out_once_with_its_window_timestamp_and_pane(
         panes = [(value.value, value.timestamp, value.pane_info) for _, value in plain]
         wanted = [(value.value, value.timestamp, value.pane_info) for _, value in expected]
         assert sorted(map(repr, panes)) == sorted(map(repr, wanted))
+
+
+class Patient(Twice):
+    """Puts off each element so many times, by its last digit."""
+
+    def __init__(self, threads: int, times: Tuple[int, ...], seconds: float = 0.001) -> None:
+        super().__init__(threads)
+        self.step = "patient"
+        self.times = times
+        self.later = seconds
+
+    def work(self, element: int) -> Any:
+        return self._work(element, self.times[element % 10])
+
+    def _work(self, element: int, times: int) -> Any:
+        if times:
+            return Later(self.later, partial(self._work, element, times - 1))
+        return element * 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(WINDOWED, max_size=30),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 3), min_size=10, max_size=10),
+)
+def test_what_is_put_off_comes_out_once_too(
+    elements: List[WindowedValue], threads: int, times: List[int]
+) -> None:
+    outputs = bundle(Patient(threads, tuple(times)), elements)
+    plain = [each if isinstance(each, WindowedValue) else each.value for each in outputs]
+    wanted = [element.with_value(element.value * 2) for element in elements]
+    assert sorted(map(repr, plain)) == sorted(map(repr, wanted))
+
+
+def test_what_is_put_off_holds_nobody_up() -> None:
+    """More of it than there are threads and places, with a single thread."""
+    dofn = Patient(1, (1, *[0] * 9), seconds=600)
+    at = window.GlobalWindows.windowed_value
+    later, now = range(0, 400, 10), range(1, 400, 10)
+    dofn.start_bundle()
+    outputs: List[Any] = []
+    for number in (*later, *now):
+        outputs += dofn.process(number, at(number))
+    while dofn._pending:
+        outputs += dofn._hand_on(block=True)
+    assert [each.value.value for each in outputs] == [2 * number for number in now]
+    assert [number for _, number, _ in sorted(dofn._put_off)] == list(range(1, 41))
+
+
+def test_no_more_is_put_off_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "LATER_PER_THREAD", 3)
+    dofn = Patient(2, (1,) * 10, seconds=0.005)
+    at = window.GlobalWindows.windowed_value
+    dofn.start_bundle()
+    count = 0
+    for number in range(0, 100, 2):
+        count += len(list(dofn.process(number, at(number))))
+        held = len(dofn._pending) + len(dofn._put_off) + len(dofn._due)
+        assert held <= 2 * 3 + 2 * concurrency.PENDING_PER_THREAD + 1
+    assert count + len(list(dofn.finish_bundle())) == 50
+
+
+def test_a_failed_bundle_puts_off_nothing_to_the_next() -> None:
+    dofn = Patient(2, (1,) * 10, seconds=60)
+    at = window.GlobalWindows.windowed_value
+    dofn.start_bundle()
+    list(dofn.process(2, at(2)))
+    while not dofn._put_off:
+        list(dofn._hand_on(block=True))
+    dofn.times, dofn.later = (0,) * 10, 0
+    assert [output.value for output in bundle(dofn, [at(8)])] == [16]
 
 
 def test_a_failed_bundle_leaves_nothing_to_the_next() -> None:

@@ -51,8 +51,9 @@ def _imports(path: Path) -> Iterator[Tuple[int, str]]:
 def test_steps_and_subpackages_do_not_import_each_other(root: Path) -> None:
     ground = {"elements", "failures", "metrics", "concurrency", "strict_json", "uris", "fast"}
     for room in ("storage", "pictures", "models"):
-        for path in (root / "transforms" / room).glob("*.py"):
-            outside = {name.split(".")[0] for level, name in _imports(path) if level > 1}
+        for path in (root / "transforms" / room).rglob("*.py"):
+            inside = len(path.relative_to(root / "transforms").parts) - 1
+            outside = {name.split(".")[0] for level, name in _imports(path) if level > inside}
             assert outside <= ground, path
     steps = {"find", "distinct", "existing", "read", "rembg_dofn", "write"}
     for step in steps:

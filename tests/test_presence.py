@@ -11,7 +11,7 @@ from typing import Any, List
 import pyarrow.dataset
 import pytest
 
-from rembg_beam.pipelines import presence
+from rembg_beam.pipelines import cli, presence, status
 from rembg_beam.pipelines.presence import Presence
 
 KILLED = """

@@ -19,6 +19,7 @@ from rembg_beam.transforms.failures import failure
 from rembg_beam.transforms.find import ReadLists
 from rembg_beam.transforms.read import ReadPictures
 from rembg_beam.transforms.storage import files, naming, sources, web
+from rembg_beam.transforms.storage.web import fetcher
 
 SECRET = "s3cr3t"
 
@@ -87,9 +88,9 @@ def _no_names() -> Iterator[None]:
         raise socket.gaierror(socket.EAI_NONAME, f"no address for {host}")
 
     key = (os.getpid(), NO_NAMES)
-    web._fetchers[key] = web.Fetcher(NO_NAMES, resolver=unknown)
+    fetcher._fetchers[key] = web.Fetcher(NO_NAMES, resolver=unknown)
     yield
-    del web._fetchers[key]
+    del fetcher._fetchers[key]
 
 
 @given(URIS)

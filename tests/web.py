@@ -7,7 +7,39 @@ import threading
 import time
 import urllib.parse
 import zlib
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from rembg_beam.transforms import WebOptions
+from rembg_beam.transforms.storage import web
+from rembg_beam.transforms.storage.retrying import Backoff
+from rembg_beam.transforms.storage.web import connections
+
+LOOPBACK = WebOptions(allow_private_hosts=True, max_seconds=20)
+
+
+class Clock:
+    """Time that passes when somebody sleeps; `waits` are how long they did."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: List[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def patience(clock: Clock, first_seconds: float = 1.0) -> Backoff:
+    """Between attempts, a wait of that clock's."""
+    return Backoff(attempts=4, first_seconds=first_seconds, sleep=clock.sleep, clock=clock)
+
+
+def fetcher(options: WebOptions = LOOPBACK, **more: Any) -> web.Fetcher:
+    """One that reaches this machine, and whose waits take no time."""
+    return web.Fetcher(options, **{"backoff": patience(Clock()), **more})
 
 
 class Server:
@@ -15,19 +47,25 @@ class Server:
 
     Attributes:
       pictures: bytes by path, "/a.jpg".
+      packed: the body of "/packed?CODINGS".
       headers: of the last request.
-      paths: of all requests.
+      paths, hosts: of all requests.
       connections: how many were made.
       most: how many there were at once.
+      busy: hosts, as requests name them, that say wait: until what `time.monotonic`, and their
+        `Retry-After`.
     """
 
     def __init__(self, context: Any = None) -> None:
         self.pictures: Dict[str, bytes] = {}
+        self.packed = b""
         self.headers: Dict[str, str] = {}
         self.paths: List[str] = []
+        self.hosts: List[str] = []
         self.connections = 0
         self.most = 0
         self.open = 0
+        self.busy: Dict[str, Tuple[float, str]] = {}
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._server = _Quiet(("127.0.0.1", 0), _handler(self))
@@ -52,6 +90,7 @@ class Server:
         """How many times the path was asked for."""
         with self._lock:
             self.paths.append(path)
+            self.hosts.append(headers.get("Host", ""))
             self.headers = headers
             return self.paths.count(path)
 
@@ -82,6 +121,10 @@ def _handler(server: Server) -> Any:
             times = server.asked(
                 self.path, {name.title(): text for name, text in self.headers.items()}
             )
+            until, retry_after = server.busy.get(self.headers.get("Host", ""), (0.0, ""))
+            if time.monotonic() < until:
+                self.answer(429, b"later", Retry_After=retry_after)
+                return
             path, _, query = self.path.partition("?")
             behaviour = BEHAVIOURS.get(path.strip("/").partition("/")[0])
             if behaviour is not None:
@@ -183,6 +226,50 @@ def _bomb(handler: Any, server: Server, query: str, times: int) -> None:
     handler.answer(200, body, Content_Encoding=", ".join(["gzip"] * layers))
 
 
+_EMPTY_BLOCKS = b"\x00\x00\x00\xff\xff" * 13107
+
+# What never ends, and stands for little: how an answer begins, and goes on.
+FOREVER = {
+    "empty-deflate": (b"Content-Encoding: deflate\r\n\r\n\x78\x9c", _EMPTY_BLOCKS),
+    "empty-gzip": (b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff", _EMPTY_BLOCKS),
+    "empty-members": (b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 3000),
+    "gzip-name": (b"Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\xff", b"a" * 65536),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + bytes(65536) + b"\r\n"),
+    "chunk-line": (b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 65536),
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n" * 1000),
+    "header-line": (b"X-A: ", b"a" * 65536),
+    "headers": (b"", b"".join(b"X-%d: %s\r\n" % (n, b"a" * 60000) for n in range(10))),
+    "interim": (b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "hints": (b"\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000),
+}
+
+
+def _forever(handler: Any, server: Server, query: str, times: int) -> None:
+    beginning, more = FOREVER[query]
+    status = b"100 Continue" if query in ("interim", "hints") else b"200 OK"
+    handler.wfile.write(b"HTTP/1.1 " + status + b"\r\n" + beginning)
+    while not server.stopping.is_set():
+        handler.wfile.write(more)
+        handler.wfile.flush()
+
+
+def _early_hints(handler: Any, server: Server, query: str, times: int) -> None:
+    """Two answers that tell of another, and that."""
+    handler.wfile.write(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    )
+    handler.answer(200, server.pictures["/a.jpg"])
+
+
+def _packed(handler: Any, server: Server, query: str, times: int) -> None:
+    """A label of the query's, and what it stands for lies in `packed`."""
+    handler.answer(200, server.packed, Content_Encoding=urllib.parse.unquote(query))
+
+
+def _transferred(handler: Any, server: Server, query: str, times: int) -> None:
+    handler.answer(200, b"3\r\nabc\r\n0\r\n\r\n", Transfer_Encoding=urllib.parse.unquote(query))
+
+
 def _layers(count: int) -> bytes:
     packing = zlib.compressobj(9, wbits=31)
     body = b"".join(packing.compress(bytes(10_000_000)) for _ in range(100)) + packing.flush()
@@ -205,9 +292,10 @@ def _moved(handler: Any, server: Server, query: str, times: int) -> None:
 
 
 def _busy(handler: Any, server: Server, query: str, times: int) -> None:
-    """429 and a `Retry-After` of the query's, then the picture."""
+    """429, or what the path says, and a `Retry-After` of the query's; then the picture."""
     if times == 1:
-        handler.answer(429, b"later", Retry_After=query or "0")
+        status = handler.path.partition("?")[0].removeprefix("/busy").strip("/")
+        handler.answer(int(status or 429), b"later", Retry_After=query or "0")
     else:
         handler.answer(200, server.pictures["/a.jpg"])
 
@@ -279,6 +367,10 @@ BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "zipped": _zipped,
     "bomb": _bomb,
     "broken-gzip": _broken_gzip,
+    "forever": _forever,
+    "early-hints": _early_hints,
+    "packed": _packed,
+    "transferred": _transferred,
     "loop": _loop,
     "moved": _moved,
     "busy": _busy,
@@ -324,3 +416,28 @@ class Listener:
     def stop(self) -> None:
         for each in self._sockets:
             each.close()
+
+
+class Dialled:
+    """Connects to a server of this machine, whatever the address, and keeps a list of those."""
+
+    def __init__(self, server: Server) -> None:
+        self.port = server.port
+        self.places: List[str] = []
+
+    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket:
+        self.places.append(place[0])
+        return connections.dial(socket.AF_INET, ("127.0.0.1", self.port), seconds)
+
+
+def resolving_to(address: str) -> Any:
+    """A resolver for which every name leads to an address; no name server is asked."""
+
+    def resolve(host: str, port: int, *, type: int) -> List[Any]:
+        if host == "127.0.0.1":
+            return [(socket.AF_INET, type, 6, "", (host, port))]
+        if ":" in address:
+            return [(socket.AF_INET6, type, 6, "", (address, port, 0, 0))]
+        return [(socket.AF_INET, type, 6, "", (address, port))]
+
+    return resolve

@@ -7,6 +7,9 @@ each with the window, timestamp and pane of its own element. A subclass says:
 - `emit(element, result, seconds)` runs on the bundle's thread; it counts, tags and yields;
 - `lease(element)`, if it has one, accounts for the memory of an element until its work is done.
 
+What can't be done now, because somebody has to be waited for, returns `Later`: its thread goes on
+with other elements, and it is taken up again when its time has come, those that came first first.
+
 Results are handed on while later elements are worked on, so three such steps in a row (read,
 remove, write) overlap even where the runner gives a worker one bundle at a time. There is one pool
 per step and number of threads in a process, however many instances the runner makes. An exception
@@ -15,19 +18,25 @@ does so within `work`.
 """
 
 import contextlib
+import heapq
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import (
     Any,
+    Callable,
     ContextManager,
     Dict,
     Generic,
     Iterable,
     Iterator,
+    List,
+    NamedTuple,
     Optional,
     Tuple,
     TypeVar,
+    Union,
 )
 
 import apache_beam as beam
@@ -40,8 +49,28 @@ Result = TypeVar("Result")
 # How many elements an instance holds for each thread: one in work, one waiting for it.
 PENDING_PER_THREAD = 2
 
+# How many elements it puts off for each thread, before it takes no more of the bundle.
+LATER_PER_THREAD = 64
+
 _pools: Dict[Tuple[str, int], ThreadPoolExecutor] = {}
 _pools_lock = threading.Lock()
+
+
+class Later(NamedTuple):
+    """The result of work that can't be done now: to be done by `again()`, after so many seconds."""
+
+    seconds: float
+    again: Callable[[], Any]
+
+
+class _Element(NamedTuple):
+    """An element, which of the bundle's it is, what is to be done, and what it took so far."""
+
+    windowed: WindowedValue
+    number: int
+    call: Callable[[], Any]
+    was_put_off: bool = False
+    seconds: float = 0.0
 
 
 def pool(step: str, threads: int) -> ThreadPoolExecutor:
@@ -63,9 +92,9 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
     def __init__(self, step: str, threads: int) -> None:
         self.step = step
         self.threads = threads
-        self._pending: Dict[Future[Tuple[Result, float]], WindowedValue] = {}
+        self._forget()
 
-    def work(self, element: In) -> Result:
+    def work(self, element: In) -> Union[Result, Later]:
         raise NotImplementedError
 
     def emit(self, element: In, result: Result, seconds: float) -> Iterable[Any]:
@@ -79,39 +108,91 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         # The runner retries a failed bundle as a whole: what it left must not come out twice.
         for future in self._pending:
             future.cancel()
-        self._pending = {}
+        self._forget()
 
     def process(
         self,
         element: In,
         windowed: Any = beam.DoFn.WindowedValueParam,
     ) -> Iterator[Any]:
-        while len(self._pending) >= self.threads * PENDING_PER_THREAD:
-            yield from self._hand_on(timeout=None)
-        lease = self.lease(element)
-        future = pool(self.step, self.threads).submit(_timed, self.work, element, lease)
-        self._pending[future] = windowed
-        yield from self._hand_on(timeout=0)
+        while self._is_full():
+            yield from self._hand_on(block=True)
+        self._count += 1
+        self._submit(_Element(windowed, self._count, partial(self.work, element)))
+        yield from self._hand_on(block=False)
 
     def finish_bundle(self) -> Iterator[Any]:
-        while self._pending:
-            yield from self._hand_on(timeout=None)
+        while self._pending or self._put_off or self._due:
+            yield from self._hand_on(block=True)
 
-    def _hand_on(self, timeout: Optional[float]) -> Iterator[Any]:
+    def _forget(self) -> None:
+        self._pending: Dict[Future[Tuple[Union[Result, Later], float]], _Element] = {}
+        # By the time that they wait for; and what has waited long enough, in the order it came.
+        self._put_off: List[Tuple[float, int, _Element]] = []
+        self._due: List[Tuple[int, _Element]] = []
+        self._resumed = self._count = 0
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._pending) - self._resumed >= self.threads * PENDING_PER_THREAD
+            or len(self._put_off) + len(self._due) >= self.threads * LATER_PER_THREAD
+        )
+
+    def _submit(self, element: _Element) -> None:
+        lease = self.lease(element.windowed.value)
+        future = pool(self.step, self.threads).submit(_timed, element.call, lease)
+        self._pending[future] = element
+        self._resumed += element.was_put_off
+
+    def _hand_on(self, block: bool) -> Iterator[Any]:
+        self._resume()
+        for element, (result, seconds) in self._ready(block):
+            seconds += element.seconds
+            if isinstance(result, Later):
+                at = time.monotonic() + result.seconds
+                element = _Element(element.windowed, element.number, result.again, True, seconds)
+                heapq.heappush(self._put_off, (at, element.number, element))
+                continue
+            for output in self.emit(element.windowed.value, result, seconds):
+                yield _with_window_of(element.windowed, output)
+
+    def _ready(self, block: bool) -> Iterator[Tuple[_Element, Tuple[Any, float]]]:
+        """The elements that are done; with `block`, after a wait for one, or for one put off."""
+        timeout = self._patience() if block else 0
+        if not self._pending:
+            time.sleep(timeout or 0)
+            return
         ready = wait(self._pending, timeout, return_when=FIRST_COMPLETED).done
         # In the order they came, not in that of a set.
         for future in [future for future in self._pending if future in ready]:
-            windowed = self._pending.pop(future)
-            result, seconds = future.result()
-            for output in self.emit(windowed.value, result, seconds):
-                yield _with_window_of(windowed, output)
+            element = self._pending.pop(future)
+            self._resumed -= element.was_put_off
+            yield element, future.result()
+
+    def _patience(self) -> Optional[float]:
+        """Seconds until an element that was put off can be taken up again; None for no such."""
+        if not self._put_off or self._resumed >= self._resumed_at_most():
+            return None
+        return max(self._put_off[0][0] - time.monotonic(), 0)
+
+    def _resume(self) -> None:
+        """Takes up what was put off and is due, in the order it came."""
+        while self._put_off and self._put_off[0][0] <= time.monotonic():
+            _, number, element = heapq.heappop(self._put_off)
+            heapq.heappush(self._due, (number, element))
+        while self._due and self._resumed < self._resumed_at_most():
+            self._submit(heapq.heappop(self._due)[1])
+
+    def _resumed_at_most(self) -> int:
+        # So that what is put off again and again leaves threads for the others.
+        return max(self.threads // 2, 1)
 
 
-def _timed(work: Any, element: Any, lease: ContextManager[Any]) -> Tuple[Any, float]:
+def _timed(call: Callable[[], Any], lease: ContextManager[Any]) -> Tuple[Any, float]:
     start = time.perf_counter()
     try:
         with lease:
-            return work(element), time.perf_counter() - start
+            return call(), time.perf_counter() - start
     except SystemExit as error:
         # In a pool thread it would end nothing, and on the bundle's thread hang the worker.
         raise RuntimeError(f"a library called sys.exit({error.code!r})") from error

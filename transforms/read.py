@@ -2,16 +2,17 @@
 
 In: sources. Out: each with the bytes of its file and its own rembg arguments. What the storage
 refuses (a missing file, no permission, no such file system) comes out as `(Source, Failure)` on
-the tag `FAILURES`.
+the tag `FAILURES`. What has to wait for its host is put off, and holds no thread.
 """
 
+from functools import partial
 from typing import Any, Iterator, NamedTuple, Optional, Tuple, Union
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from . import memory, metrics
-from .concurrency import ConcurrentDoFn
+from .concurrency import ConcurrentDoFn, Later
 from .elements import Facts, Failure, Source, Stored, as_source
 from .failures import attempt
 from .memory import Lease
@@ -63,7 +64,7 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
     def setup(self) -> None:
         memory.budget(self.max_memory)
 
-    def work(self, source: Source) -> Union[Read, Failure]:
+    def work(self, source: Source) -> Union[Read, Failure, Later]:
         return attempt(STEP, _read, source.uri, self.max_bytes, self.web_options)
 
     def emit(self, source: Source, result: Union[Read, Failure], seconds: float) -> Iterator[Any]:
@@ -83,9 +84,16 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
             yield source, Stored(result.data, source.extras, facts)
 
 
-def _read(uri: str, max_bytes: Optional[int], web_options: web.WebOptions) -> Read:
+def _read(
+    uri: str, max_bytes: Optional[int], web_options: web.WebOptions, attempts: int = 0
+) -> Union[Read, Later]:
     expected = files.expected_size(uri)
     lease = memory.budget().hold(memory.READ, min(expected, max_bytes or expected))
-    data, attempts = files.read(uri, max_bytes, web_options)
+    try:
+        data, attempts = files.read(uri, max_bytes, web_options, attempts)
+    except files.PutOff as put_off:
+        lease.release()
+        again = partial(_read, uri, max_bytes, web_options, put_off.attempts)
+        return Later(put_off.seconds, partial(attempt, STEP, again))
     lease.resize(len(data))
     return Read(data, attempts, lease)

@@ -5,6 +5,7 @@
     files     URI -> bytes, and bytes -> a file that is whole or absent; the door to the stores
 
     local     files of this machine
+    web/      http:// and https://, by urllib3; only to read
     gcs       gs://, by google-cloud-storage
     remote    whatever else Beam's FileSystems open
 

@@ -19,6 +19,7 @@ from .. import uris
 from . import gcs, local, naming, remote, web
 from .listed import Listed
 from .local import abandon as abandon
+from .retrying import PutOff as PutOff
 
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
@@ -40,7 +41,10 @@ class Written(NamedTuple):
 
 
 def read(
-    uri: str, max_bytes: Optional[int] = None, web_options: web.WebOptions = web.DEFAULTS
+    uri: str,
+    max_bytes: Optional[int] = None,
+    web_options: web.WebOptions = web.DEFAULTS,
+    attempts: Optional[int] = None,
 ) -> Read:
     """All bytes of a file, as stored: what is called `.gz` is not unpacked.
 
@@ -49,13 +53,15 @@ def read(
       max_bytes: raise `limits.TooLarge` for a file that has more, None for any; it is not held
         whole then.
       web_options: how it is fetched from the web.
+      attempts: those made before, by a call that raised `PutOff`: this one, too, raises it rather
+        than wait for the web. None to wait.
     """
     if uris.hides_secrets(uri):
         raise ValueError(
             f"{uri!r}: what stood for *** is kept in no row; name the picture again by --input_list"
         )
     if uris.is_web(uri):
-        return Read(*web.read(uri, max_bytes, web_options))
+        return Read(*web.read(uri, max_bytes, web_options, attempts))
     if uris.is_local(uri):
         return Read(*local.read(uri, max_bytes))
     return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))

@@ -1,0 +1,56 @@
+"""http:// and https://, by urllib3: whole answers, from the public internet alone.
+
+    options      what a user may say: `WebOptions`
+    urls         a URL -> its parts, the headers of a request, where a redirect leads
+    hosts        whose turn it is at a host, and which is left alone
+    addresses    an internet address -> whether a stranger's list may lead there
+    connections  ... a connection to one that may be connected to
+    watchdog     ... cut when its time is over
+    packing      ... unpacked, if a server packs it unasked
+    answers      what came -> a picture's bytes, or what is said in their place
+    errors       what went wrong -> Python's own errors, naming URL, rule and way out
+    fetcher      all of it in a row, with redirects and further attempts
+
+In: URLs, of a list that nobody has checked, and `WebOptions`. Out: the bytes that a GET gives. What
+the other side does is bounded: the bytes by `max_bytes` (as sent, and as unpacked where it packs
+them), the time by `max_seconds`, redirects by `REDIRECTS`, connections to a host by
+`connections_per_host`; an answer that may be another a little later is asked for again, after a
+back-off; a host that says wait is left alone until then, for up to `hosts.PATIENCE_SECONDS`.
+
+Where a connection goes is judged by its address, once the name is resolved and before anything is
+sent, so that no name, spelling or redirect leads to a place that `addresses` refuses; proxies of
+the environment, which would connect for us, are not used.
+
+Fails with Python's own errors, each naming the URL without its secrets, the rule and the way out,
+and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSlow`, `HostBusy`,
+`FileNotFoundError`, `PermissionError`, `TimeoutError`, `ConnectionError`, other `OSError`s, and
+`ValueError` for what is no URL that can be fetched.
+"""
+
+from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
+from .fetcher import Fetcher, read
+from .options import (
+    CONNECTIONS_PER_HOST,
+    DEFAULTS,
+    MAX_SECONDS,
+    USER_AGENT,
+    WebOptions,
+    checked_networks,
+)
+from .urls import check
+
+__all__ = [
+    "CONNECTIONS_PER_HOST",
+    "DEFAULTS",
+    "MAX_SECONDS",
+    "USER_AGENT",
+    "Fetcher",
+    "HostBusy",
+    "OptedOut",
+    "PrivateAddress",
+    "TooSlow",
+    "WebOptions",
+    "check",
+    "checked_networks",
+    "read",
+]

@@ -1,0 +1,196 @@
+"""Connections to addresses that may be connected to, and urllib3's pools of them.
+
+In: hosts as URLs name them. Out: sockets, and answers that urllib3 reads from them. Where a
+connection goes is judged by its address, once the name is resolved and before anything is sent.
+Fails with `errors.Refused` for an address that `addresses` refuses, and with what sockets, TLS,
+http.client and urllib3 raise.
+"""
+
+import contextlib
+import http.client
+import logging
+import re
+import socket
+import ssl
+import threading
+from typing import Any, Dict, List, Optional, Protocol, Tuple
+
+import certifi
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from . import addresses
+from .errors import CONNECT_SECONDS, SILENCE_SECONDS, MalformedAnswer, Refused
+from .options import WebOptions
+from .watchdog import Watch
+
+# Hosts whose connections are kept open for the next picture.
+HOSTS = 64
+
+
+class Resolver(Protocol):
+    """Resolves names as `socket.getaddrinfo` does."""
+
+    def __call__(self, host: str, port: int, *, type: int) -> List[Any]: ...
+
+
+class Dial(Protocol):
+    """Connects to an address of a family, within so many seconds."""
+
+    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket: ...
+
+
+def dial(family: int, place: Any, seconds: float) -> socket.socket:
+    """A TCP connection, which sends what it is given at once."""
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        connection.settimeout(seconds)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.connect(place)
+        undo.pop_all()
+        return connection
+
+
+class Connections:
+    """Connections to many hosts, kept for the next request; for any number of threads.
+
+    Args:
+      options: see `WebOptions`.
+      resolver: gives the addresses of a name.
+      dial: connects to an address.
+    """
+
+    def __init__(self, options: WebOptions, resolver: Resolver, dial: Dial) -> None:
+        self._opened = options.opened()
+        self._resolver = resolver
+        self._dial = dial
+        self._thread = threading.local()
+        self._pools = urllib3.PoolManager(
+            num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
+        )
+        _URLLIB3_LOG.addFilter(_WITHOUT_QUERIES)
+        self._pools.pool_classes_by_scheme = _pool_classes(self._connect, self._go_on)
+
+    def get(self, url: str, headers: Dict[str, str], watch: Watch) -> Any:
+        """The answer, its body unread; `watch` is told of the connection."""
+        self._thread.watch = watch
+        return self._pools.urlopen(
+            "GET",
+            url,
+            headers=headers,
+            timeout=SILENCE_SECONDS,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+        )
+
+    def _connect(self, host: str, port: int, timeout: Any) -> socket.socket:
+        """A connection to an address of a host, if none of its addresses is refused."""
+        watch: Watch = self._thread.watch
+        found = self._resolver(host, port, type=socket.SOCK_STREAM)
+        for *_, place in found:
+            refusal = addresses.refusal(str(place[0]), self._opened)
+            if refusal is not None:
+                raise Refused(str(place[0]), refusal)
+        failures: List[OSError] = []
+        for family, _, _, _, place in found:
+            seconds = min(CONNECT_SECONDS, watch.remaining())
+            try:
+                with contextlib.ExitStack() as undo:
+                    connection = undo.enter_context(self._dial(family, place, seconds))
+                    watch.on(connection)
+                    undo.pop_all()
+                    return connection
+            except OSError as error:
+                failures.append(error)
+        # A machine without IPv6 says of each such address that it can't be reached.
+        told = [error for error in failures if isinstance(error, (ConnectionError, TimeoutError))]
+        raise (told or failures or [ConnectionError(f"{host!r} has no address")])[0]
+
+    def _go_on(self, connection: Optional[socket.socket]) -> None:
+        """Another request is made on a connection that is there already."""
+        if connection is not None:
+            self._thread.watch.on(connection)
+
+
+# Answers of 1xx, which tell that another follows.
+_MOST_INTERIM = 16
+
+
+class _Answer(http.client.HTTPResponse):
+    def _read_status(self) -> Tuple[str, int, str]:
+        # http.client passes over any number of 100, and takes 103 for the answer itself.
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 102 <= status < 200 and status != http.HTTPStatus.CONTINUE:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise MalformedAnswer(f"more than {_MOST_INTERIM} interim answers come first")
+
+    def _safe_read(self, amt: int) -> bytes:
+        # A chunk's length is read as any integer, and a file reads to its end for -1.
+        if amt < 0:
+            raise MalformedAnswer("a chunk's length is negative")
+        return super()._safe_read(amt)  # type: ignore[misc]
+
+    def _read_and_discard_trailer(self) -> None:
+        # So many lines as headers may have, where http.client reads on for ever.
+        http.client.parse_headers(self.fp)
+
+
+class _WithoutQueries(logging.Filter):
+    """urllib3 logs each request's path, at debug level, and a query may hold secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                re.sub(r"\?.*", "?***", value) if isinstance(value, str) else value
+                for value in record.args
+            )
+        return True
+
+
+_URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+_WITHOUT_QUERIES = _WithoutQueries()
+
+
+def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
+    """urllib3's pools, of connections that `connect` makes and that tell of each request."""
+
+    class Watched:
+        response_class: Any = _Answer
+
+        def _new_conn(self: Any) -> socket.socket:
+            return connect(self._dns_host, self.port, self.timeout)
+
+        def request(self: Any, *arguments: Any, **more: Any) -> None:
+            if self.sock is None:
+                # Here, since urllib3 overlooks a reset while it sends a request.
+                self.connect()
+            else:
+                go_on(self.sock)
+            super().request(*arguments, **more)  # type: ignore[misc]
+            # For what urllib3 says of malformed headers.
+            told = self._response_options
+            self._response_options = told._replace(request_url=told.request_url.partition("?")[0])
+
+    class Connection(Watched, HTTPConnection):
+        pass
+
+    class SecureConnection(Watched, HTTPSConnection):
+        pass
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _ssl_context() -> ssl.SSLContext:
+    """Verifies by the system's authorities, or those that SSL_CERT_FILE names, and by certifi's."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
