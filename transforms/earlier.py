@@ -13,7 +13,7 @@ import apache_beam as beam
 from . import uris
 from .elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from .storage import files, naming
-from .storage.sources import BadLine
+from .storage.lists import BadLine
 
 # Without these a table says nothing of pictures.
 _NEEDED = {"uri", "status", "outputs", "metadata"}

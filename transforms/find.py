@@ -15,7 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 from . import metrics, uris
 from .elements import Failure, Source
 from .failures import attempt
-from .storage import sources
+from .storage import lists, sources
 
 STEP = "find"
 FAILURES = "failures"
@@ -70,5 +70,5 @@ def _parse(line: bytes) -> Source:
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise sources.BadLine(f"not UTF-8 ({error})") from error
-    return sources.parse_line(text)
+        raise lists.BadLine(f"not UTF-8 ({error})") from error
+    return lists.parse_line(text)

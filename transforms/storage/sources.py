@@ -1,4 +1,4 @@
-"""Patterns, folders and lists -> the pictures they stand for, as `Source` records.
+"""Patterns and folders -> the pictures they stand for, as `Source` records.
 
 `find` takes one input of the command:
 
@@ -15,14 +15,12 @@
 A source's name is its path relative to the pattern's fixed part: the folder itself, or the last
 folder before the first wildcard. Files under `exclude` (the output folder) are left out.
 
-`parse_line` makes a source of a line of an input list. It raises `BadLine`; `find` raises
-`NothingFound` for an input that matches no file, and what the storage raises.
+`find` raises `NothingFound` for an input that matches no file, and what the storage raises.
 """
 
-import json
 import os
 import re
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 from wcmatch import glob
 
@@ -48,10 +46,6 @@ _LITERAL = re.compile(r"[^*?\[\\]*")
 
 class NothingFound(ValueError):
     """An input that stands for no picture."""
-
-
-class BadLine(ValueError):
-    """A line of an input list that names no picture."""
 
 
 class _Input(NamedTuple):
@@ -109,36 +103,6 @@ def is_under(uri: str, folder: str) -> bool:
         uri = os.path.join(os.path.realpath(head), tail)
         folder = os.path.realpath(uris.local_path(folder))
     return uri.startswith(folder.rstrip("/" + os.sep) + "/") or uri == folder
-
-
-def parse_line(line: str) -> Source:
-    """The source of one line: a URI, or a JSON object with a `uri`.
-
-    `name` and `extras` of an object are the source's own; all other keys are its metadata.
-
-    >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
-    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', duplicates=0)
-    """
-    line = line.strip()
-    if not line.startswith("{"):
-        return Source(line)
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadLine(f"not a JSON object ({error}); a line is a URI or an object with a `uri`")
-    uri, name, extras = (fields.pop(key, None) for key in ("uri", "name", "extras"))
-    _expect(isinstance(uri, str) and uri != "", "uri", "a string", uri)
-    _expect(name is None or (isinstance(name, str) and name != ""), "name", "a string", name)
-    _expect(extras is None or isinstance(extras, dict), "extras", "an object", extras)
-    try:
-        return Source.of(uri, name=name, extras=extras, metadata=fields)
-    except ValueError as error:
-        raise BadLine(f"can't be kept as UTF-8 and JSON ({error})") from error
-
-
-def _expect(condition: bool, key: str, what: str, value: Any) -> None:
-    if not condition:
-        raise BadLine(f"its `{key}` is {json.dumps(value)} and must be {what}")
 
 
 def _take_apart(pattern: str) -> _Input:
