@@ -29,7 +29,8 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, models, providers, record, settings, values
+from ..transforms.storage.lists import InputList, is_read_once
+from . import graph, logs, models, piped, providers, record, settings, values
 from .beam_options import UsageError
 from .progress import Bar
 from .settings import Parsed, Settings
@@ -106,10 +107,19 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     _check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
     graph.check(parsed.settings)
+    with piped.Lists(parsed.settings.input_list) as lists:
+        return _run_over(lists, parsed, runner, options, stdout)
+
+
+def _run_over(
+    lists: piped.Lists, parsed: Parsed, runner: str, options: PipelineOptions, stdout: TextIO
+) -> int:
+    """Runs the pipeline; what the lists are read from is removed by the caller."""
     run = new_run_id()
     output = str(parsed.settings.output)
     try:
         files.begin(output)
+        given = lists.keep(output, run)
         remembered = record.remember(parsed.settings)
     except UsageError:
         raise
@@ -120,7 +130,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     memory.forget()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
-    running = _Running(runner, options, parsed.settings, run, remembered.since)
+    running = _Running(runner, options, parsed.settings, run, remembered.since, given)
     bar = Bar()
     try:
         while not running.wait(TICK_SECONDS):
@@ -128,7 +138,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         bar.update()
     except KeyboardInterrupt:
         bar.close()
-        _interrupted(running, output, stdout)
+        _interrupted(running, output, lists, stdout)
     finally:
         bar.close()
         files.end(output)
@@ -146,6 +156,7 @@ class _Running:
         given: Settings,
         run: str,
         since: Optional[float],
+        lists: Sequence[InputList],
     ) -> None:
         self.runner = runner
         self.error: Optional[BaseException] = None
@@ -156,7 +167,7 @@ class _Running:
             self._pipeline = beam.Pipeline(runner=runner, options=options)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        graph.build(self._pipeline, given, run, since)
+        graph.build(self._pipeline, given, run, since, lists)
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 
@@ -245,12 +256,14 @@ def _as_interrupt(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _interrupted(running: _Running, output: str, stdout: TextIO) -> NoReturn:
+def _interrupted(running: _Running, output: str, lists: piped.Lists, stdout: TextIO) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.say("interrupted")
     if running.result is not None and running.runner != DEFAULT_RUNNER:
         print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    else:
+        lists.remove()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     _kill_children()
     files.abandon()
@@ -279,7 +292,8 @@ def _check_runner(runner: str, given: Settings) -> None:
     """Dataflow's workers have no files of this machine."""
     if "dataflow" not in runner.lower():
         return
-    named = (*given.input, *given.input_list, given.output)
+    listed = [uri for uri in given.input_list if not is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
     local = [uri for uri in named if uri and uris.is_local(uri)]
     if local:
         raise UsageError(

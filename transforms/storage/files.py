@@ -13,7 +13,7 @@ names the URI without its secrets and carries `attempts`, the number made. What 
 again before it rose.
 """
 
-from typing import Iterator, NamedTuple, Optional
+from typing import BinaryIO, ContextManager, Iterator, NamedTuple, Optional
 
 from .. import uris
 from . import gcs, local, naming, remote, web
@@ -59,6 +59,13 @@ def read(
     if uris.is_local(uri):
         return Read(*local.read(uri, max_bytes))
     return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
+
+
+def opened(uri: str) -> ContextManager[BinaryIO]:
+    """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`."""
+    if uris.is_local(uri):
+        return open(uris.local_path(uri), "rb")
+    return (gcs if _is_gs(uri) else remote).opened(uri)
 
 
 def expected_size(uri: str) -> int:
@@ -116,6 +123,14 @@ def listing(
         return local.listing(folder, start, deep, limit)
     folder = folder if folder.endswith("/") else folder + "/"
     return (gcs if _is_gs(folder) else remote).listing(folder, start, deep, limit)
+
+
+def remove(uri: str) -> None:
+    """Removes a file if it is there; a local folder that holds nothing else too."""
+    if uris.is_local(uri):
+        local.remove(uri)
+    else:
+        (gcs if _is_gs(uri) else remote).remove(uri)
 
 
 def begin(folder: str) -> None:

@@ -6,6 +6,7 @@ In: URIs `gs://BUCKET/OBJECT`. Per call, without failures, the requests are
     write     1, always multipart; conditional where nothing may be overwritten; the size and the
               checksum in its answer are those of the object as stored
     size      1
+    remove    1
     listing   1 for each thousand objects
 
 Each is retried by google-cloud-storage's own policy (`RETRY`): on 408, 429, 5xx, time-outs and
@@ -23,12 +24,24 @@ Fails with Python's own errors (see `refusals`), with `limits.TooLarge`, with `T
 are those that Beam uses, its options such as `--impersonate_service_account` included.
 """
 
+import contextlib
 import errno
 import io
 import os
 import threading
 from base64 import b64encode
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+)
 
 import google_crc32c
 import requests
@@ -61,6 +74,9 @@ CONNECTIONS = 256
 # The most that GCS lists in one answer.
 PAGE = 1000
 
+# Of an object that is read in pieces; each costs a request.
+PIECE_BYTES = 4 << 20
+
 _clients: Dict[Tuple[int, Optional[str]], storage.Client] = {}
 _clients_lock = threading.Lock()
 
@@ -77,6 +93,16 @@ def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
     return _tried(uri, _download, uri, max_bytes)
 
 
+@contextlib.contextmanager
+def opened(uri: str) -> Iterator[BinaryIO]:
+    """An object opened to be read in pieces, of `PIECE_BYTES` each."""
+    try:
+        with _blob(uri).open("rb", chunk_size=PIECE_BYTES, retry=RETRY) as file:
+            yield file
+    except _REFUSALS as error:
+        raise _explained(error, uri) from None
+
+
 def write(uri: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
     """Writes an object; `FileExistsError` if another is there and may not be overwritten."""
     return _tried(uri, _upload, uri, data, mime_type, overwrite)
@@ -86,6 +112,12 @@ def size(uri: str) -> Optional[int]:
     """The size of an object as stored; None if there is none."""
     found = _tried(uri, _find, uri).value
     return None if found is None else found.size
+
+
+def remove(uri: str) -> None:
+    """Removes an object if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        _tried(uri, _delete, uri)
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -165,6 +197,10 @@ def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
     stored = answer.json()
     if (int(stored["size"]), stored["crc32c"]) != (len(data), _checksum(data)):
         raise ConnectionError("what is stored is not what was sent")
+
+
+def _delete(uri: str) -> None:
+    _blob(uri).delete(timeout=TIMEOUT_SECONDS, retry=None)
 
 
 def _holds(uri: str, data: bytes) -> bool:

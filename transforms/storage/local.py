@@ -70,6 +70,14 @@ def size(uri: str) -> Optional[int]:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
+def remove(uri: str) -> None:
+    """Removes a file if it is there, and its folder if nothing is left in it."""
+    path = uris.local_path(uri)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    _remove_if_empty(os.path.dirname(path))
+
+
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The files below a folder, none if there is no such folder."""
     found = (file for file in _walk(_root(folder), deep) if file.name.startswith(start))
