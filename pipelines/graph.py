@@ -10,6 +10,7 @@
 
 import functools
 import json
+import os
 from typing import Any, Optional, Sequence, Tuple
 
 import apache_beam as beam
@@ -20,6 +21,7 @@ from ..transforms.earlier import FailedSources, manifests
 from ..transforms.existing import SkipExisting
 from ..transforms.find import ReadLists, find_pictures
 from ..transforms.models import catalogue
+from ..transforms.models import files as model_files
 from ..transforms.outcomes import FailedOutcomes
 from ..transforms.pictures.cutout import part_suffixes
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
@@ -48,13 +50,14 @@ def check(settings: Settings) -> None:
         raise UsageError(f"no model: choose one by --model\n{_choices()}")
     try:
         settings.remove_background()
+        _check_model_path(settings.model_path)
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
                 raise ValueError(f"--input {pattern!r} is the output folder itself")
             sources.check(pattern, exclude=settings.output)
         for uri in settings.input_list:
             _check_list(uri)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -163,6 +166,12 @@ def _check_manifests(output: str) -> None:
             f"--retry_failed: {uris.without_secrets(output)!r} has no manifest of an earlier run; "
             "name the output folder of one, or pictures by --input"
         )
+
+
+def _check_model_path(uri: Optional[str]) -> None:
+    """A file that isn't here may be on the workers; a pipe is no model anywhere."""
+    if uri is not None and uris.is_local(uri) and os.path.exists(uris.local_path(uri)):
+        model_files.check_is_file(uris.local_path(uri), "--model_path")
 
 
 def _check_list(uri: str) -> None:

@@ -34,6 +34,9 @@ from .beam_options import UsageError
 
 BEAM = "beam"
 
+# Of a settings file.
+CONFIG_BYTES = 1_000_000
+
 
 def _setting(help: str, default: Any = None, **more: Any) -> Any:
     """A field with what the command line needs to know of it.
@@ -399,8 +402,12 @@ def describe(parsed: Parsed) -> str:
 def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """A file's settings, and its section for Beam."""
     try:
-        with open(path, encoding="utf-8") as file:
-            document = yaml.safe_load(file) or {}
+        # Bytes, whose byte order mark YAML knows; a pipe can be read once.
+        with open(path, "rb") as file:
+            data = file.read(CONFIG_BYTES + 1)
+        if len(data) > CONFIG_BYTES:
+            raise UsageError(f"--config {path}: it has more than {CONFIG_BYTES} bytes")
+        document = yaml.safe_load(data) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"--config {path}: {error}") from error
     if not isinstance(document, dict):

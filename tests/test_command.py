@@ -178,6 +178,10 @@ def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> No
         (["--input_list", "nothing.txt"], "nothing.txt"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--runner", "DataflowRunner"], "is a path of this machine"),
+        (["--input", "/dev/null"], "'/dev/null' is a pipe, a socket or a device"),
+        (["--input", "-"], "by --input_list -"),
+        (["--model=u2net_custom", "--model_path", "/dev/null"], "/dev/null' is a folder, a pipe"),
+        (["--config", "/dev/zero"], "it has more than 1000000 bytes"),
     ],
 )
 def test_wrong_use(command: Any, photos: Path, arguments: List[str], message: str) -> None:

@@ -16,9 +16,10 @@ again before it rose.
 from typing import BinaryIO, ContextManager, Iterator, NamedTuple, Optional
 
 from .. import uris
-from . import gcs, local, naming, remote, web
+from . import gcs, hints, local, naming, remote, web
 from .listed import Listed
 from .local import abandon as abandon
+from .retrying import attempts_of, counted
 
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
@@ -56,9 +57,20 @@ def read(
         )
     if uris.is_web(uri):
         return Read(*web.read(uri, max_bytes, web_options))
-    if uris.is_local(uri):
-        return Read(*local.read(uri, max_bytes))
-    return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
+    try:
+        if uris.is_local(uri):
+            return Read(*local.read(uri, max_bytes))
+        return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
+    except FileNotFoundError as error:
+        raise _with_hint(error, uri) from None
+
+
+def _with_hint(error: FileNotFoundError, uri: str) -> Exception:
+    hint = hints.absent(uri)
+    if not hint:
+        return error
+    told = FileNotFoundError(error.errno, f"{error.strerror}; {hint}", error.filename)
+    return counted(told, attempts_of(error))
 
 
 def opened(uri: str) -> ContextManager[BinaryIO]:

@@ -80,6 +80,8 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     Of a remote input one listed file is enough; whether it is a picture turns out in the run. Of a
     URL the form alone is looked at.
     """
+    if uris.is_local(pattern):
+        _check_is_file_or_folder(uris.local_path(pattern))
     if uris.is_local(pattern) or uris.is_web(pattern):
         next(find(pattern, exclude=exclude))
         return
@@ -88,6 +90,14 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
         if not _may_be_a_remote_folder(pattern):
             raise NothingFound(_nothing_found(pattern, taken, exclude))
         check(pattern + "/", exclude=exclude)
+
+
+def _check_is_file_or_folder(path: str) -> None:
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise NothingFound(
+            f"{path!r} is a pipe, a socket or a device, no file: save the picture as one; a list "
+            "of pictures may come from a pipe, by --input_list"
+        )
 
 
 def is_under(uri: str, folder: str) -> bool:
@@ -178,6 +188,8 @@ def _is_picture(name: str) -> bool:
 
 def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
     shown = uris.without_secrets(pattern)
+    if pattern == "-":
+        return "'-' is no file: a list of pictures is read from standard input by --input_list -"
     kind = f"a file whose suffix is one of {' '.join(sorted(PICTURE_SUFFIXES))}"
     what = f"{shown!r} matches no file"
     if taken.is_folder:
