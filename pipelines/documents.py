@@ -1,8 +1,8 @@
 """YAML text -> a value, where everything wrong with the text is a `ValueError` that says where.
 
-In: text, or an open file. Out: what `yaml.safe_load` gives. Fails with `ValueError` for what is no
-YAML, for a key that a mapping has twice (PyYAML keeps the last), for nesting that no one writes by
-hand, for aliases that contain themselves, and for a few aliases that stand for millions of values
+In: text, its bytes, or an open file. Out: what `yaml.safe_load` gives. Fails with `ValueError` for
+what is no YAML, for a key that a mapping has twice (PyYAML keeps the last), for nesting that no one
+writes by hand, for aliases that contain themselves, and for a few aliases that stand for millions of values
 (`MAX_ALIASED`), before any of those is made.
 """
 
@@ -14,7 +14,7 @@ import yaml
 MAX_ALIASED = 100_000
 
 
-def from_yaml(text: Union[str, IO[str]]) -> Any:
+def from_yaml(text: Union[str, bytes, IO[str]]) -> Any:
     """The value; None for an empty text.
 
     >>> from_yaml("a: 1\\nb: 2\\na: 3")

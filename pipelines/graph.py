@@ -10,10 +10,10 @@
 
 import functools
 import json
-from typing import Any, Optional, Tuple
+import os
+from typing import Any, Optional, Sequence, Tuple
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 
 from ..transforms import RemoveOptions, Source, WriteManifest, uris
 from ..transforms.distinct import DistinctSources
@@ -21,10 +21,12 @@ from ..transforms.earlier import FailedSources, manifests
 from ..transforms.existing import SkipExisting
 from ..transforms.find import ReadLists, find_pictures
 from ..transforms.models import catalogue
+from ..transforms.models import files as model_files
 from ..transforms.outcomes import FailedOutcomes
 from ..transforms.pictures.cutout import part_suffixes
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
-from ..transforms.storage import sources
+from ..transforms.storage import lists, sources
+from ..transforms.storage.lists import InputList
 from ..transforms.summary import WriteSummary
 from .settings import Settings
 from .status import UsageError
@@ -48,18 +50,23 @@ def check(settings: Settings) -> None:
         raise UsageError(f"no model: choose one by --model\n{_choices()}")
     try:
         settings.remove_background()
+        _check_model_path(settings.model_path)
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
                 raise ValueError(f"--input {pattern!r} is the output folder itself")
             sources.check(pattern, exclude=settings.output)
         for uri in settings.input_list:
             _check_list(uri)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
 
 
 def build(
-    pipeline: beam.Pipeline, settings: Settings, run: str, since: Optional[float] = None
+    pipeline: beam.Pipeline,
+    settings: Settings,
+    run: str,
+    since: Optional[float] = None,
+    given: Optional[Sequence[InputList]] = None,
 ) -> beam.PCollection:
     """Applies the transforms; the outcomes of all pictures.
 
@@ -67,9 +74,12 @@ def build(
       pipeline, settings: what is built, and of what.
       run: the run's id.
       since: outputs written before are not done; what `record.remember` returned.
+      given: the lists, as workers read them; default: where the settings say.
     """
     output, remove = str(settings.output), settings.remove_background()
-    sources, bad_lines = _sources(pipeline, settings)
+    if given is None:
+        given = [InputList(uri, uri) for uri in settings.input_list]
+    sources, bad_lines = _sources(pipeline, settings, given)
     distinct, clashing = sources | "One source per output" >> DistinctSources(
         relative_to=settings.relative_to
     )
@@ -89,7 +99,7 @@ def build(
     return outcomes
 
 
-def _sources(pipeline: beam.Pipeline, settings: Settings) -> Any:
+def _sources(pipeline: beam.Pipeline, settings: Settings, given: Sequence[InputList]) -> Any:
     """The sources that the settings name, and a list of the lines that name none."""
     output = str(settings.output)
     if settings.retry_failed:
@@ -104,7 +114,7 @@ def _sources(pipeline: beam.Pipeline, settings: Settings) -> Any:
     )
     listed, bad_lines = (
         pipeline
-        | "Lists" >> beam.Create(settings.input_list, reshuffle=False).with_output_types(str)
+        | "Lists" >> beam.Create(given, reshuffle=False).with_output_types(InputList)
         | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(ReadLists.FAILURES, main="listed")
     )
     return (found, listed) | "All sources" >> beam.Flatten(), [bad_lines]
@@ -158,15 +168,20 @@ def _check_manifests(output: str) -> None:
         )
 
 
+def _check_model_path(uri: Optional[str]) -> None:
+    """A file that isn't here may be on the workers; a pipe is no model anywhere."""
+    if uri is not None and uris.is_local(uri) and os.path.exists(uris.local_path(uri)):
+        model_files.check_is_file(uris.local_path(uri), "--model_path")
+
+
 def _check_list(uri: str) -> None:
     if uris.is_web(uri):
         raise ValueError(
             f"--input_list {uris.without_secrets(uri)!r}: a list may name URLs and not be one; "
             "download it"
         )
-    path = uris.local_path(uri) if uris.is_local(uri) else uri
-    if not FileSystems.exists(path):
-        raise ValueError(f"--input_list {uri!r}: there is no such file")
-    with FileSystems.open(path) as file:
-        if not any(line.strip() for line in iter(file.readline, b"")):
-            raise ValueError(f"--input_list {uri!r}: it names no picture")
+    if not lists.is_read_once(uri):  # else whoever reads it will check it
+        try:
+            lists.check(uri)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"--input_list {uris.without_secrets(uri)!r}: {error}") from error

@@ -73,7 +73,7 @@ class Presence:
         """Takes the file away."""
         self._ended.set()
         with contextlib.suppress(OSError, ValueError):
-            files.delete(naming.join(self._output, self._name))
+            files.remove(naming.join(self._output, self._name))
 
     def abandon(self) -> None:
         """The same, for a process that can't wait for a store."""
@@ -156,7 +156,7 @@ def _swept(marker: _Marker, now: Optional[float]) -> bool:
     dead = alive is False or (alive is None and silent)
     if dead or at is None:  # whose beats can't be told; if it lives, the next brings it back
         with contextlib.suppress(OSError, ValueError):
-            files.delete(marker.file.uri)
+            files.remove(marker.file.uri)
     return dead
 
 

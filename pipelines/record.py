@@ -20,11 +20,15 @@ from ..transforms.models import files as model_files
 from ..transforms.pictures.encode import SUFFIXES
 from ..transforms.remove_background import changed
 from ..transforms.storage import files, naming
+from ..transforms.storage.limits import TooLarge
 from ..transforms.storage.listed import Listed
 from .settings import Settings
 from .status import UsageError
 
 FILE = f"{naming.MANIFEST}/_settings.json"
+
+# Of a record; what is larger is none.
+MAX_BYTES = 1_000_000
 
 # Whether others made what was there before: outputs older than the record are theirs.
 REPLACED = "replaced"
@@ -126,9 +130,11 @@ def _read(output: str, replaceable: bool) -> Any:
     """The record; None if there is none, or none that can be read and it may be replaced."""
     uri = naming.join(output, FILE)
     try:
-        data = files.read(uri).data
+        data = files.read(uri, MAX_BYTES).data
     except FileNotFoundError:
         return None
+    except TooLarge:
+        data = b""
     with suppress(ValueError):
         found = strict_json.loads(data)
         if isinstance(found, dict):

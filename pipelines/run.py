@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, TextIO
+from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Sequence, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -30,7 +30,8 @@ from ..transforms import memory, metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.manifest import folder, new_run_id
 from ..transforms.storage import files
-from . import graph, logs, presence, record, settings, signals, values, workers
+from ..transforms.storage.lists import InputList, is_read_once
+from . import graph, logs, piped, presence, record, settings, signals, values, workers
 from .cli import help_to
 from .progress import Bar
 from .settings import Parsed, Settings
@@ -77,10 +78,19 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     _check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
     graph.check(parsed.settings)
+    with piped.Lists(parsed.settings.input_list) as lists:
+        return _run_over(lists, parsed, runner, options, stdout)
+
+
+def _run_over(
+    lists: piped.Lists, parsed: Parsed, runner: str, options: PipelineOptions, stdout: TextIO
+) -> int:
+    """Runs the pipeline; what the lists are read from is removed by the caller."""
     run = new_run_id()
     output = str(parsed.settings.output)
     try:
         files.begin(output)
+        given = lists.keep(output, run)
         remembered = record.remember(parsed.settings)
     except UsageError:
         raise
@@ -99,17 +109,23 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         try:
             with workers.Watch() as watch:
                 making = functools.partial(
-                    _pipeline, runner, options, parsed.settings, run, remembered.since
+                    _pipeline, runner, options, parsed.settings, run, remembered.since, given
                 )
                 running = _Running(making, runner, watch, parsed.settings.on_existing != "fail")
-                _wait(running, present, output, stdout)
+                _wait(running, present, lists, output, stdout)
         finally:
             files.end(output)
             files.sweep(output)
         return _report(running, parsed.settings, remembered, Started(run, present.since), stdout)
 
 
-def _wait(running: "_Running", present: presence.Presence, output: str, stdout: TextIO) -> None:
+def _wait(
+    running: "_Running",
+    present: presence.Presence,
+    lists: piped.Lists,
+    output: str,
+    stdout: TextIO,
+) -> None:
     """Shows progress until the run's end; ends the process if it is asked to."""
     bar = Bar()
     try:
@@ -119,7 +135,7 @@ def _wait(running: "_Running", present: presence.Presence, output: str, stdout: 
     except KeyboardInterrupt as stop:
         signals.ignore()
         bar.close()
-        _interrupted(running, present, output, stdout, signals.status(stop))
+        _interrupted(running, present, lists, output, stdout, signals.status(stop))
     finally:
         bar.close()
 
@@ -209,13 +225,18 @@ class _Running:
 
 
 def _pipeline(
-    runner: str, options: PipelineOptions, given: Settings, run: str, since: Optional[float]
+    runner: str,
+    options: PipelineOptions,
+    given: Settings,
+    run: str,
+    since: Optional[float],
+    lists: Sequence[InputList],
 ) -> beam.Pipeline:
     try:
         pipeline = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    graph.build(pipeline, given, run, since)
+    graph.build(pipeline, given, run, since, lists)
     return pipeline
 
 
@@ -322,13 +343,21 @@ def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> Non
 
 
 def _interrupted(
-    running: _Running, present: presence.Presence, output: str, stdout: TextIO, status: int
+    running: _Running,
+    present: presence.Presence,
+    lists: piped.Lists,
+    output: str,
+    stdout: TextIO,
+    status: int,
 ) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
+    elsewhere = running.result is not None and running.runner != DEFAULT_RUNNER
     with contextlib.suppress(OSError):  # of a terminal that is gone
         logs.say("interrupted")
-        if running.result is not None and running.runner != DEFAULT_RUNNER:
+        if elsewhere:
             print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    if not elsewhere:
+        lists.remove()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()
     files.abandon()
@@ -350,7 +379,8 @@ def _check_runner(runner: str, given: Settings) -> None:
     """Dataflow's workers have no files of this machine."""
     if "dataflow" not in runner.lower():
         return
-    named = (*given.input, *given.input_list, given.output)
+    listed = [uri for uri in given.input_list if not is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
     local = [uri for uri in named if uri and uris.is_local(uri)]
     if local:
         raise UsageError(

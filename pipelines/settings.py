@@ -35,6 +35,8 @@ BEAM = "beam"
 
 # Characters of a wrong value in a message.
 SHOWN = 200
+# Of a settings file.
+CONFIG_BYTES = 1_000_000
 
 
 def _setting(help: str, default: Any = None, **more: Any) -> Any:
@@ -415,8 +417,14 @@ def describe(parsed: Parsed) -> str:
 def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     """A file's settings, and its section for Beam."""
     try:
-        with open(path, encoding="utf-8") as file:
-            document = documents.from_yaml(file) or {}
+        # Bytes, whose byte order mark YAML knows; a pipe can be read once.
+        with open(path, "rb") as file:
+            data = file.read(CONFIG_BYTES + 1)
+        if len(data) > CONFIG_BYTES:
+            raise UsageError(f"--config {path}: it has more than {CONFIG_BYTES} bytes")
+        document = documents.from_yaml(data) or {}
+    except UsageError:
+        raise
     except (OSError, ValueError) as error:
         raise UsageError(f"--config {path}: {error}") from error
     if not isinstance(document, dict):

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web import Dialled, fetcher, resolving_to
 
-from rembg_beam.pipelines import cli
-from rembg_beam.pipelines import run as command
+from rembg_beam.pipelines import cli, status
 from rembg_beam.transforms import WebOptions
 from rembg_beam.transforms.storage import web
 from rembg_beam.transforms.storage.web import addresses
@@ -295,7 +294,7 @@ def test_the_flag_takes_networks_or_none(
 ) -> None:
     (tmp_path / "config.yaml").write_text(config)
     arguments = ["run", "--print_config", "--config", str(tmp_path / "config.yaml"), *flags]
-    assert cli.main(arguments) == command.OK
+    assert cli.main(arguments) == status.OK
     assert yaml.safe_load(capfd.readouterr().out)["allow_private_hosts"] == value
 
 
@@ -307,7 +306,7 @@ def test_the_flag_takes_networks_or_none(
     ],
 )
 def test_a_flag_without_sense_is_refused(capfd: Any, flags: List[str], says: str) -> None:
-    assert cli.main(["run", "--print_config", *flags]) == command.WRONG_USE
+    assert cli.main(["run", "--print_config", *flags]) == status.WRONG_USE
     assert says in capfd.readouterr().err
 
 

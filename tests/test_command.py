@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List
 import pyarrow.dataset
 import pytest
 from PIL import Image
+from stdio import stdin
 
 from rembg_beam.pipelines import beam_options, cli, documents, record, settings, status, values
 
@@ -79,13 +80,17 @@ def test_an_output_folder_inside_the_input(command: Any, photos: Path) -> None:
 def test_every_running_mode_gives_the_same_files(
     command: Any, photos: Path, tmp_path: Path, mode: str, tree: Any
 ) -> None:
-    status, out, err = command(
-        *("--input", photos, "--direct_running_mode", mode),
-        f"--direct_num_workers={1 if mode == 'in_memory' else 2}",
-    )
+    (photos / "a.png").rename(tmp_path / "listed.png")
+    with stdin(f"{tmp_path}/listed.png\n/no/such.jpg".encode()):
+        status, out, err = command(
+            *("--input", photos, "--input_list", "-", "--relative_to", "/"),
+            *("--direct_running_mode", mode),
+            f"--direct_num_workers={1 if mode == 'in_memory' else 2}",
+        )
     assert status == 0, err
-    assert out.startswith("7 written, 0 skipped, 3 failed")
-    files = {name: (tmp_path / "out" / name).read_bytes() for name in tree(tmp_path / "out")}
+    assert out.startswith("7 written, 0 skipped, 4 failed")
+    below = f"out{tmp_path}"
+    files = {name: (tmp_path / below / name).read_bytes() for name in tree(tmp_path / below)}
     _expected.setdefault("files", files)
     assert files == _expected["files"]
 
@@ -195,6 +200,10 @@ def test_a_run_in_which_everything_failed(
         (["--input_list", "nothing.txt"], "nothing.txt"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--runner", "DataflowRunner"], "is a path of this machine"),
+        (["--input", "/dev/null"], "'/dev/null' is a pipe, a socket or a device"),
+        (["--input", "-"], "by --input_list -"),
+        (["--model=u2net_custom", "--model_path", "/dev/null"], "/dev/null' is a folder, a pipe"),
+        (["--config", "/dev/zero"], "it has more than 1000000 bytes"),
     ],
 )
 def test_wrong_use(command: Any, photos: Path, arguments: List[str], message: str) -> None:

@@ -4,13 +4,14 @@ import dataclasses
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, Dict, List
+from typing import ClassVar, Dict, List, Optional
 
 import pytest
 from apache_beam.io.filesystem import BeamIOError, MatchResult
@@ -369,6 +370,104 @@ def test_a_larger_file_is_not_read(tmp_path: Path, elsewhere: str) -> None:
         assert files.read(f"{folder}/a.png", 4).data == b"abcd"
         with pytest.raises(limits.TooLarge, match=r"max_bytes=3.*a\.png"):
             files.read(f"{folder}/a.png", 3)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="no /proc")
+def test_a_file_that_tells_no_size_is_bounded(waits: List[float]) -> None:
+    assert os.path.getsize("/proc/self/smaps") == 0
+    with pytest.raises(limits.TooLarge, match="max_bytes=1000"):
+        files.read("/proc/self/smaps", 1000)
+    assert files.read("/proc/version", 1000).data == Path("/proc/version").read_bytes()
+    assert waits == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc")
+def test_a_file_of_the_kernels_is_not_tried_again(waits: List[float]) -> None:
+    with pytest.raises(OSError, match="one of the kernel's files") as raised:
+        files.read("/proc/self/mem")
+    assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("max_bytes", [None, 3, 70_000, 10**8])
+def test_no_more_is_asked_for_than_may_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_bytes: Optional[int]
+) -> None:
+    """Of a file that grows as fast as it is read."""
+    (tmp_path / "a.png").write_bytes(b"abc")
+    asked: List[int] = []
+    read = os.read
+
+    def reading(descriptor: int, size: int) -> bytes:
+        asked.append(size)
+        if len(asked) < 9:
+            with open(tmp_path / "a.png", "ab") as file:
+                file.write(bytes(20_000))
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", reading)
+    if max_bytes in (3, 70_000):
+        with pytest.raises(limits.TooLarge):
+            files.read(str(tmp_path / "a.png"), max_bytes)
+        assert asked[0] <= max_bytes + 1
+    else:
+        assert len(files.read(str(tmp_path / "a.png"), max_bytes).data) == 160_003
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
+def test_what_is_no_file_is_told_at_once(tmp_path: Path, waits: List[float], kind: str) -> None:
+    path = str(tmp_path / "a.jpg")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+    elif kind == "device":
+        path = os.devnull
+    else:
+        os.mkdir(path)
+    with pytest.raises(OSError, match=f"(a {kind}: save it as a file|it is a {kind})"):
+        files.read(path)
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("~/a.jpg", "the shell's"),
+        ("$HOME/a.jpg", "the shell's"),
+        ("# comment", "no comments"),
+        ("p/*.jpg", "a pattern by --input"),
+        ("C:\\x\\a.jpg", "Windows"),
+        ("x\\a.jpg", "divided by `/`"),
+        ("'a.jpg'", "quotes"),
+        ("a.jpg,17", "other columns"),
+        ("a%20b.jpg", "file:// URI"),
+        ("file:/a.jpg", "three slashes"),
+    ],
+)
+def test_a_name_that_is_not_there_gets_a_hint(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"No such file.*{hint}") as raised:
+        files.read(f"{tmp_path}/{name}")
+    assert raised.value.attempts == 1  # type: ignore[attr-defined]
+    with pytest.raises(FileNotFoundError) as raised:
+        files.read(f"{tmp_path}/plain-1.jpg")
+    assert str(raised.value) == f"[Errno 2] No such file or directory: '{tmp_path}/plain-1.jpg'"
+
+
+@pytest.mark.parametrize("name", ["~/a.jpg", "#1.jpg", "p/*.jpg", "'a.jpg'", "a.jpg,17", "C:/a"])
+def test_a_name_that_is_there_is_read(tmp_path: Path, name: str) -> None:
+    files.write(str(tmp_path), name, b"abc", "image/png")
+    assert files.read(f"{tmp_path}/{name}").data == b"abc"
+
+
+def test_a_removed_file_is_gone(tmp_path: Path, elsewhere: str) -> None:
+    for folder in (str(tmp_path), elsewhere):
+        uri = files.write(folder, "x/a.txt", b"abc", "text/plain").uri
+        files.remove(uri)
+        files.remove(uri)
+        assert files.size(uri) is None
+        # A folder of its own goes with a local one.
+        assert (tmp_path / "x").exists() == (folder == elsewhere)
 
 
 def test_a_listing(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from standins import config
 
+from rembg_beam.pipelines import cli
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
 from rembg_beam.transforms.fast.resample import resize
@@ -636,7 +637,6 @@ def test_on_openvino(name: str, rembg_home: Path, encoded: Callable[..., bytes])
 def test_models_lists_the_catalogue(
     capfd: Any, home: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rembg_beam.pipelines import cli
 
     path = empty_home / "models" / "u2netp" / "u2netp.onnx"
     path.parent.mkdir(parents=True)
@@ -653,7 +653,6 @@ def test_models_lists_the_catalogue(
 def test_models_fetch_fills_a_model_dir(
     capfd: Any, rembg_home: Path, tmp_path: Path, encoded: Callable[..., bytes]
 ) -> None:
-    from rembg_beam.pipelines import cli
 
     to = tmp_path / "models"
     assert cli.main(["models", "fetch", "u2netp", "SAM", "--to", str(to)]) == 0
@@ -668,7 +667,6 @@ def test_models_fetch_fills_a_model_dir(
 
 
 def test_providers_tells_which_really_work(capfd: Any) -> None:
-    from rembg_beam.pipelines import cli
 
     assert cli.main(["providers"]) == 0
     out = capfd.readouterr().out
@@ -693,7 +691,6 @@ def test_two_flavours_side_by_side_are_warned_of(monkeypatch: pytest.MonkeyPatch
 def test_settings_of_the_command_reach_the_session(
     rembg_home: Path, photos: Path, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    from rembg_beam.pipelines import cli
 
     opening._warn_once.cache_clear()
     base = ["run", "--input", str(photos / "a.jpg"), "--output", str(tmp_path / "out")]

@@ -12,7 +12,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from rembg_beam.pipelines import cli, graph, settings
-from rembg_beam.transforms.storage import sources
+from rembg_beam.transforms.storage import lists
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,7 +68,7 @@ def test_the_command_that_shows_settings_runs(workplace: Path, capfd: Any) -> No
 
 @pytest.mark.parametrize("line", [line for text in of("json") for line in text.splitlines()])
 def test_list_lines_parse(line: str) -> None:
-    assert sources.parse_line(line).uri
+    assert lists.parse_line(line).uri
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").iterdir()), ids=lambda path: path.name)

@@ -19,6 +19,7 @@ from rembg_beam.transforms.failures import failure
 from rembg_beam.transforms.find import ReadLists
 from rembg_beam.transforms.read import ReadPictures
 from rembg_beam.transforms.storage import files, naming, sources, web
+from rembg_beam.transforms.storage.lists import InputList
 from rembg_beam.transforms.storage.web import fetcher
 
 SECRET = "s3cr3t"
@@ -141,7 +142,8 @@ def test_no_log_tells(uri: str) -> None:
 def test_no_bad_line_tells(tmp_path: Path) -> None:
     lines = [f'{{"uri": "https://me:{SECRET}@host/a.jpg?sig={SECRET}", "name": 7}}', "{"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    found = list(ReadLists().process(str(tmp_path / "list.txt")))
+    uri = str(tmp_path / "list.txt")
+    found = list(ReadLists().process(InputList(uri, uri)))
     assert len(found) == 2 and all(isinstance(each, TaggedOutput) for each in found)
     assert SECRET not in str([each.value for each in found])
 

@@ -1,7 +1,8 @@
 """Backgrounds removed by rembg, on Apache Beam: the journey of one picture.
 
     elements            what flows: Source -> Stored -> Cutout -> Outcome
-    storage/sources     a pattern, folder or list line becomes a Source       "photos/x/a.jpg"
+    storage/sources     a pattern or folder becomes Sources                   "photos/x/a.jpg"
+    storage/lists       ... and a line of a list one
     distinct, existing  ... if no other has its output, and it is not done    (the command's)
     read                its file is read                                      bytes
     pictures/decode     the bytes become an upright image                     Pillow image

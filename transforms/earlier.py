@@ -14,7 +14,7 @@ from . import uris
 from .elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from .manifest import SCHEMA
 from .storage import files, naming
-from .storage.sources import BadLine
+from .storage.lists import BadLine
 
 # Without these a table says nothing of pictures.
 _NEEDED = {"uri", "status", "outputs", "metadata"}

@@ -1,7 +1,7 @@
 """Find: inputs and lists -> `Source`.
 
-In: what `--input` takes (a file, a folder, a glob, a URI), or the URIs of input lists. Out: the
-sources they stand for. A line of a list that names no picture comes out as `(Source, Failure)` on
+In: what `--input` takes (a file, a folder, a glob, a URI), or input lists. Out: the sources they
+stand for. A line of a list that names no picture comes out as `(Source, Failure)` on
 the tag `FAILURES`, the line in place of its URI. An input that matches nothing, or a list that
 can't be opened, fails the pipeline.
 """
@@ -9,13 +9,13 @@ can't be opened, fails the pipeline.
 from typing import Any, Iterator, Optional
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
 from . import metrics, uris
 from .elements import Failure, Source
 from .failures import attempt
-from .storage import sources
+from .storage import lists, sources
+from .storage.lists import InputList
 
 STEP = "find"
 FAILURES = "failures"
@@ -36,39 +36,25 @@ def find_pictures(
         yield source if relative_to is None else Source(source.uri)
 
 
-@beam.typehints.with_input_types(str)
+@beam.typehints.with_input_types(InputList)
 @beam.typehints.with_output_types(Source)
 class ReadLists(beam.DoFn):
-    """Reads input lists, one URI or JSON object per line; empty lines are nothing.
-
-    A compressed list is known by its suffix (`.gz`, `.bz2`, `.zst`).
-    """
+    """Reads input lists, or parts of them; empty lines are nothing. See `storage.lists`."""
 
     FAILURES = FAILURES
 
-    def process(self, uri: str) -> Iterator[Any]:
-        path = uris.local_path(uri) if uris.is_local(uri) else uri
-        with FileSystems.open(path) as file:
-            # Beam's compressed files can't be iterated.
-            for number, line in enumerate(iter(file.readline, b""), start=1):
-                if line.strip():
-                    yield self._source(path, number, line)
+    def process(self, part: InputList) -> Iterator[Any]:
+        for number, line in enumerate(lists.lines(part.uri), start=part.before + 1):
+            if line.strip():
+                yield self._source(part.shown, number, line)
 
-    def _source(self, path: str, number: int, line: bytes) -> Any:
-        source = attempt(STEP, _parse, line)
+    def _source(self, shown: str, number: int, line: bytes) -> Any:
+        source = attempt(STEP, lists.parse, line)
         if not isinstance(source, Failure):
             return source
         metrics.count_failure(STEP, seconds=0)
-        where = f"{uris.without_secrets(path)}, line {number}: {source.message}"
+        where = f"{uris.without_secrets(shown)}, line {number}: {source.message}"
         text = uris.without_secrets_in(line.strip().decode("utf-8", "backslashreplace"))
         return TaggedOutput(
             FAILURES, (Source(text[:LINE_CHARACTERS]), source._replace(message=where))
         )
-
-
-def _parse(line: bytes) -> Source:
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise sources.BadLine(f"not UTF-8 ({error})") from error
-    return sources.parse_line(text)

@@ -19,7 +19,6 @@ import functools
 import glob
 import hashlib
 import os
-import shutil
 import uuid
 from contextlib import suppress
 from typing import Any, List, Optional, Tuple
@@ -93,6 +92,15 @@ def check(path: str, file: ModelFile, source: str) -> None:
         )
 
 
+def check_is_file(path: str, whose: str) -> None:
+    """Raises `ModelFileError` for a folder, a pipe or a device."""
+    if not os.path.isfile(path):
+        raise ModelFileError(
+            f"{whose}: {path!r} is a folder, a pipe or a device, and a model is a file, which is "
+            "read by each worker"
+        )
+
+
 def checksum(model: Model, paths: Tuple[str, ...]) -> str:
     """Of a model's files at these paths, `md5:…` or `sha256:…` as rembg has it, joined by `+`."""
     kinds = [(file.checksum or "sha256").partition(":")[0] for file in model.files] or ["sha256"]
@@ -152,8 +160,9 @@ def _from_folder(folder: str, model: Model, file: ModelFile) -> str:
 def _from_uri(uri: str, whose: str, file: Optional[ModelFile]) -> str:
     if uris.is_local(uri):
         path = os.path.abspath(uris.local_path(uri))
-        if not os.path.isfile(path):
+        if not os.path.exists(path):
             raise ModelFileError(f"{whose}: there is no file {path!r} on this worker")
+        check_is_file(path, whose)
         check(path, file or ModelFile(path, None, None), path)
         return path
     from apache_beam.io.filesystems import FileSystems
@@ -237,8 +246,14 @@ def _digest(path: str, kind: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(path: str, kind: str, size: int, changed: int) -> str:
+    digest, read = hashlib.new(kind), 0
     with open(path, "rb") as opened:
-        return f"{kind}:{hashlib.file_digest(opened, kind).hexdigest()}"
+        while chunk := opened.read(min(_CHUNK_BYTES, size + 1 - read)):
+            digest.update(chunk)
+            read += len(chunk)
+    if read != size:
+        raise OSError(f"{path!r} has not the {size} bytes it is said to have: is it being written?")
+    return f"{kind}:{digest.hexdigest()}"
 
 
 def _exists(uri: str) -> bool:
@@ -256,12 +271,14 @@ def _copy(source: str, target: str) -> None:
     size = FileSystems.match([source])[0].metadata_list[0].size_in_bytes
     raw = CompressionTypes.UNCOMPRESSED
     with FileSystems.open(source, compression_type=raw) as reading, open(target, "wb") as writing:
-        shutil.copyfileobj(reading, writing, _CHUNK_BYTES)
-    copied = os.path.getsize(target)
-    if copied != size:
-        raise OSError(
-            f"{uris.without_secrets(source)} was cut off: {copied} of its {size} bytes came"
-        )
+        left = size + 1
+        while chunk := reading.read(min(_CHUNK_BYTES, left)):
+            writing.write(chunk)
+            left -= len(chunk)
+    came = size + 1 - left
+    if came != size:
+        what = "was cut off" if came < size else "grows while it is copied"
+        raise OSError(f"{uris.without_secrets(source)} {what}: {came} of its {size} bytes came")
 
 
 def _retrying(function: Any, *arguments: Any) -> Any:

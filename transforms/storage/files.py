@@ -13,13 +13,14 @@ names the URI without its secrets and carries `attempts`, the number made. What 
 again before it rose.
 """
 
-from typing import Iterator, NamedTuple, Optional
+from typing import BinaryIO, ContextManager, Iterator, NamedTuple, Optional
 
 from .. import uris
-from . import gcs, local, naming, remote, web
+from . import gcs, hints, local, naming, remote, web
 from .listed import Listed
 from .local import abandon as abandon
 from .retrying import PutOff as PutOff
+from .retrying import attempts_of, counted
 
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
@@ -62,9 +63,27 @@ def read(
         )
     if uris.is_web(uri):
         return Read(*web.read(uri, max_bytes, web_options, attempts))
+    try:
+        if uris.is_local(uri):
+            return Read(*local.read(uri, max_bytes))
+        return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
+    except FileNotFoundError as error:
+        raise _with_hint(error, uri) from None
+
+
+def _with_hint(error: FileNotFoundError, uri: str) -> Exception:
+    hint = hints.absent(uri)
+    if not hint:
+        return error
+    told = FileNotFoundError(error.errno, f"{error.strerror}; {hint}", error.filename)
+    return counted(told, attempts_of(error))
+
+
+def opened(uri: str) -> ContextManager[BinaryIO]:
+    """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`."""
     if uris.is_local(uri):
-        return Read(*local.read(uri, max_bytes))
-    return Read(*(gcs if _is_gs(uri) else remote).read(uri, max_bytes))
+        return open(uris.local_path(uri), "rb")
+    return (gcs if _is_gs(uri) else remote).opened(uri)
 
 
 def expected_size(uri: str) -> int:
@@ -107,14 +126,6 @@ def size(uri: str) -> Optional[int]:
     return gcs.size(uri) if _is_gs(uri) else remote.size(uri)
 
 
-def delete(uri: str) -> None:
-    """Removes a file; one that isn't there is as good."""
-    if uris.is_local(uri):
-        local.delete(uri)
-    else:
-        (gcs if _is_gs(uri) else remote).delete(uri)
-
-
 def listing(
     folder: str, *, start: str = "", deep: bool = True, limit: Optional[int] = None
 ) -> Iterator[Listed]:
@@ -130,6 +141,14 @@ def listing(
         return local.listing(folder, start, deep, limit)
     folder = folder if folder.endswith("/") else folder + "/"
     return (gcs if _is_gs(folder) else remote).listing(folder, start, deep, limit)
+
+
+def remove(uri: str) -> None:
+    """Removes a file if it is there; a local folder that holds nothing else too."""
+    if uris.is_local(uri):
+        local.remove(uri)
+    else:
+        (gcs if _is_gs(uri) else remote).remove(uri)
 
 
 def begin(folder: str) -> None:

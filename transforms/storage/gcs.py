@@ -6,7 +6,7 @@ In: URIs `gs://BUCKET/OBJECT`. Per call, without failures, the requests are
     write     1, always multipart; conditional where nothing may be overwritten; the size and the
               checksum in its answer are those of the object as stored
     size      1
-    delete    1
+    remove    1
     listing   1 for each thousand objects
 
 Each is retried by google-cloud-storage's own policy (`RETRY`): on 408, 429, 5xx, time-outs and
@@ -30,7 +30,18 @@ import io
 import os
 import threading
 from base64 import b64encode
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+)
 
 import google_crc32c
 import requests
@@ -63,6 +74,9 @@ CONNECTIONS = 256
 # The most that GCS lists in one answer.
 PAGE = 1000
 
+# Of an object that is read in pieces; each costs a request.
+PIECE_BYTES = 4 << 20
+
 _clients: Dict[Tuple[int, Optional[str]], storage.Client] = {}
 _clients_lock = threading.Lock()
 
@@ -79,6 +93,16 @@ def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
     return _tried(uri, _download, uri, max_bytes)
 
 
+@contextlib.contextmanager
+def opened(uri: str) -> Iterator[BinaryIO]:
+    """An object opened to be read in pieces, of `PIECE_BYTES` each."""
+    try:
+        with _blob(uri).open("rb", chunk_size=PIECE_BYTES, retry=RETRY) as file:
+            yield file
+    except _REFUSALS as error:
+        raise _explained(error, uri) from None
+
+
 def write(uri: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
     """Writes an object; `FileExistsError` if another is there and may not be overwritten."""
     return _tried(uri, _upload, uri, data, mime_type, overwrite)
@@ -90,8 +114,8 @@ def size(uri: str) -> Optional[int]:
     return None if found is None else found.size
 
 
-def delete(uri: str) -> None:
-    """Removes an object, if there is one."""
+def remove(uri: str) -> None:
+    """Removes an object if it is there."""
     with contextlib.suppress(FileNotFoundError):
         _tried(uri, _delete, uri)
 
@@ -180,6 +204,10 @@ def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
         raise ConnectionError("what is stored is not what was sent")
 
 
+def _delete(uri: str) -> None:
+    _blob(uri).delete(timeout=TIMEOUT_SECONDS, retry=None)
+
+
 def _holds(uri: str, data: bytes) -> bool:
     found = _find(uri)
     return found is not None and (found.size, found.crc32c) == (len(data), _checksum(data))
@@ -188,10 +216,6 @@ def _holds(uri: str, data: bytes) -> bool:
 def _find(uri: str) -> Optional[storage.Blob]:
     bucket, name = _take_apart(uri)
     return client().bucket(bucket).get_blob(name, timeout=TIMEOUT_SECONDS, retry=None)
-
-
-def _delete(uri: str) -> None:
-    _blob(uri).delete(timeout=TIMEOUT_SECONDS, retry=None)
 
 
 def _blob(uri: str) -> storage.Blob:

@@ -29,6 +29,15 @@ class Capped(io.BytesIO):
         return super().write(data)
 
 
+def asked_for(max_bytes: Optional[int], size: int) -> int:
+    """How many bytes to ask a file for at once: one more than it is said to have, or may have.
+
+    >>> asked_for(100, size=10), asked_for(100, size=1000), asked_for(None, size=1000)
+    (11, 101, 1001)
+    """
+    return (size if max_bytes is None else min(size, max_bytes)) + 1
+
+
 def check(uri: str, size: int, max_bytes: Optional[int]) -> None:
     """Raises `TooLarge` if a file of that size may not be read.
 

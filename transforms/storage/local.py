@@ -21,17 +21,20 @@ import stat
 import threading
 import uuid
 from dataclasses import dataclass
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import filelock
 
 from .. import uris
 from . import limits, naming, refusals
 from .listed import Listed
-from .retrying import Tried, tried
+from .retrying import ERRNOS, Tried, tried
 
 # What a file system says that knows no hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+
+# Of a file that has more than it is said to have, at once.
+_PIECE_BYTES = 1 << 16
 
 # Folders tried until one outlives the sweeps of others.
 _PRIVATE_TRIES = 10
@@ -70,10 +73,12 @@ def size(uri: str) -> Optional[int]:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def delete(uri: str) -> None:
-    """Removes a file, if there is one."""
+def remove(uri: str) -> None:
+    """Removes a file if it is there, and its folder if nothing is left in it."""
+    path = uris.local_path(uri)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(uris.local_path(uri))
+        os.unlink(path)
+    _remove_if_empty(os.path.dirname(path))
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -126,16 +131,63 @@ def abandon() -> None:
 
 
 def _read(path: str, max_bytes: Optional[int]) -> bytes:
-    # Without O_NONBLOCK opening a pipe waits for its writer.
+    _check_is_file(path, os.stat(path).st_mode)
+    # Something else may lie there by now; without O_NONBLOCK opening a pipe waits for its writer.
     descriptor = os.open(
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
-    with open(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{path!r} is not a regular file")
+        _check_is_file(path, found.st_mode)
         limits.check(path, found.st_size, max_bytes)
-        return file.read()
+        return _read_all(descriptor, path, found.st_size, max_bytes)
+    except OSError as error:
+        raise _of_a_kernels_file(descriptor, path, error) from None
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, path: str, size: int, max_bytes: Optional[int]) -> bytes:
+    """All of a file, whatever size it is said to have: it may grow, or be one of /proc."""
+    pieces: List[bytes] = []
+    held = 0
+    while True:
+        left = None if max_bytes is None else max_bytes - held
+        piece = os.read(descriptor, limits.asked_for(left, max(size - held, _PIECE_BYTES)))
+        if not piece:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        held += len(piece)
+        limits.check(path, held, max_bytes)
+        pieces.append(piece)
+
+
+def _check_is_file(path: str, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            errno.EISDIR, "it is a folder; the command takes those by --input, a list files", path
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            errno.EINVAL, f"it is not a regular file but {_kind(mode)}: save it as a file", path
+        )
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _of_a_kernels_file(descriptor: int, path: str, error: OSError) -> OSError:
+    """The error; another attempt won't help where nothing is on a disk, as under /proc and /sys."""
+    if error.errno not in ERRNOS or not _is_kernels(descriptor):
+        return error
+    rule = f"it is one of the kernel's files, and can't be read ({error.strerror})"
+    return OSError(errno.EINVAL, rule, path)
+
+
+def _is_kernels(descriptor: int) -> bool:
+    # As `df` tells them: their file systems have no blocks.
+    return hasattr(os, "fstatvfs") and os.fstatvfs(descriptor).f_blocks == 0
 
 
 def _write(folder: str, name: str, data: bytes, overwrite: bool) -> None:
@@ -174,7 +226,7 @@ def _link(temporary: str, path: str, data: bytes) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError:
-        if size(path) != len(data) or _read(path, None) != data:
+        if size(path) != len(data) or _read(path, len(data)) != data:
             raise refusals.exists(path) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:

@@ -9,10 +9,11 @@ scheme that no file system is registered for.
 """
 
 import errno
+import functools
 import importlib.util
 import re
 import uuid
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, TypeVar
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -39,6 +40,12 @@ def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
     return _tried(uri, _read, uri, max_bytes)
 
 
+def opened(uri: str) -> ContextManager[BinaryIO]:
+    """A file opened to be read in pieces."""
+    opening = functools.partial(FileSystems.open, compression_type=_RAW)
+    return _tried(uri, opening, uri).value
+
+
 def write(folder: str, name: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
     """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
     uri = naming.join(folder, name)
@@ -50,10 +57,9 @@ def size(uri: str) -> Optional[int]:
     return _tried(uri, _size, uri).value
 
 
-def delete(uri: str) -> None:
-    """Removes a file, if there is one."""
-    if size(uri) is not None:
-        _tried(uri, FileSystems.delete, [uri])
+def remove(uri: str) -> None:
+    """Removes a file if it is there."""
+    _tried(uri, _remove, uri)
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -118,6 +124,11 @@ def _make_folder(folder: str) -> None:
         except OSError:  # another worker made it
             if not FileSystems.exists(folder):
                 raise
+
+
+def _remove(uri: str) -> None:
+    if FileSystems.exists(uri):
+        FileSystems.delete([uri])
 
 
 def _size(uri: str) -> Optional[int]:

@@ -1,4 +1,4 @@
-"""Patterns, folders and lists -> the pictures they stand for, as `Source` records.
+"""Patterns and folders -> the pictures they stand for, as `Source` records.
 
 `find` takes one input of the command:
 
@@ -15,18 +15,16 @@
 A source's name is its path relative to the pattern's fixed part: the folder itself, or the last
 folder before the first wildcard. Files under `exclude` (the output folder) are left out.
 
-`parse_line` makes a source of a line of an input list. It raises `BadLine`; `find` raises
-`NothingFound` for an input that matches no file, and what the storage raises.
+`find` raises `NothingFound` for an input that matches no file, and what the storage raises.
 """
 
-import json
 import os
 import re
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 from wcmatch import glob
 
-from .. import strict_json, uris
+from .. import uris
 from ..elements import Source
 from . import files, naming, web
 
@@ -48,10 +46,6 @@ _LITERAL = re.compile(r"[^*?\[\\]*")
 
 class NothingFound(ValueError):
     """An input that stands for no picture."""
-
-
-class BadLine(ValueError):
-    """A line of an input list that names no picture."""
 
 
 class _Input(NamedTuple):
@@ -86,6 +80,8 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     Of a remote input one listed file is enough; whether it is a picture turns out in the run. Of a
     URL the form alone is looked at.
     """
+    if uris.is_local(pattern):
+        _check_is_file_or_folder(uris.local_path(pattern))
     if uris.is_local(pattern) or uris.is_web(pattern):
         next(find(pattern, exclude=exclude))
         return
@@ -94,6 +90,14 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
         if not _may_be_a_remote_folder(pattern):
             raise NothingFound(_nothing_found(pattern, taken, exclude))
         check(pattern + "/", exclude=exclude)
+
+
+def _check_is_file_or_folder(path: str) -> None:
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise NothingFound(
+            f"{path!r} is a pipe, a socket or a device, no file: save the picture as one; a list "
+            "of pictures may come from a pipe, by --input_list"
+        )
 
 
 def is_under(uri: str, folder: str) -> bool:
@@ -109,36 +113,6 @@ def is_under(uri: str, folder: str) -> bool:
         uri = os.path.join(os.path.realpath(head), tail)
         folder = os.path.realpath(uris.local_path(folder))
     return uri.startswith(folder.rstrip("/" + os.sep) + "/") or uri == folder
-
-
-def parse_line(line: str) -> Source:
-    """The source of one line: a URI, or a JSON object with a `uri`.
-
-    `name` and `extras` of an object are the source's own; all other keys are its metadata.
-
-    >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
-    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', duplicates=0)
-    """
-    line = line.strip()
-    if not line.startswith("{"):
-        return Source(line)
-    try:
-        fields = strict_json.loads(line)
-    except ValueError as error:
-        raise BadLine(f"not a JSON object ({error}); a line is a URI or an object with a `uri`")
-    uri, name, extras = (fields.pop(key, None) for key in ("uri", "name", "extras"))
-    _expect(isinstance(uri, str) and uri != "", "uri", "a string", uri)
-    _expect(name is None or (isinstance(name, str) and name != ""), "name", "a string", name)
-    _expect(extras is None or isinstance(extras, dict), "extras", "an object", extras)
-    try:
-        return Source.of(uri, name=name, extras=extras, metadata=fields)
-    except ValueError as error:
-        raise BadLine(f"can't be kept as UTF-8 and JSON ({error})") from error
-
-
-def _expect(condition: bool, key: str, what: str, value: Any) -> None:
-    if not condition:
-        raise BadLine(f"its `{key}` is {json.dumps(value)} and must be {what}")
 
 
 def _take_apart(pattern: str) -> _Input:
@@ -214,6 +188,8 @@ def _is_picture(name: str) -> bool:
 
 def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
     shown = uris.without_secrets(pattern)
+    if pattern == "-":
+        return "'-' is no file: a list of pictures is read from standard input by --input_list -"
     kind = f"a file whose suffix is one of {' '.join(sorted(PICTURE_SUFFIXES))}"
     what = f"{shown!r} matches no file"
     if taken.is_folder:

@@ -1,0 +1,179 @@
+"""Lists that can be read only once -> files that every worker can read.
+
+    a pipe, a terminal, standard input  ->  a temporary file  ->  OUTPUT/_manifest/_lists/RUN-...txt
+
+In: the URIs that `--input_list` names. Those of files that can be opened again are left alone. The
+others are read to their end, once, before anything is written; then their lines are put under the
+output folder, where a run's other processes and machines can read them, and removed when the run
+has ended: a list may name URLs with passwords. A run that is killed leaves them.
+
+`Lists` raises `UsageError` for what is no list, and for one that is named twice.
+"""
+
+import contextlib
+import os
+import select
+import stat
+import sys
+import tempfile
+from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
+
+from ..transforms import uris
+from ..transforms.storage import files, list_formats, lists, naming
+from ..transforms.storage.lists import BadList, InputList
+from . import logs
+from .status import UsageError
+
+# Under an output folder; readers of the rows pass over what begins with `_`.
+FOLDER = f"{naming.MANIFEST}/_lists"
+
+# Of a list, in one file; workers may read several at once.
+PART_BYTES = 16_000_000
+
+_CHUNK_BYTES = 1 << 16
+
+
+class _Taken(NamedTuple):
+    """A list that was read, whole: what it was called, and a copy of it."""
+
+    shown: str
+    copy: BinaryIO
+
+
+class Lists:
+    """The lists of a run.
+
+    Args:
+      given: their URIs; those that can be read only once are read now.
+    """
+
+    def __init__(self, given: Sequence[str]) -> None:
+        self._kept: List[str] = []
+        _check_each_named_once(given)
+        self._taken: List[Union[str, _Taken]] = [
+            _take(uri) if lists.is_read_once(uri) else uri for uri in given
+        ]
+
+    def __enter__(self) -> "Lists":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def keep(self, output: str, run: str) -> List[InputList]:
+        """Puts under the output folder what was taken; all lists, as workers read them."""
+        found = []
+        for number, each in enumerate(self._taken):
+            if isinstance(each, str):
+                found.append(InputList(each, each))
+                continue
+            for part, (before, data) in enumerate(_parts(each.copy)):
+                name = f"{FOLDER}/{run}-{number:02}-{part:05}.txt"
+                self._kept.append(naming.join(output, name))
+                files.write(output, name, data, "text/plain")
+                found.append(InputList(self._kept[-1], each.shown, before))
+            each.copy.close()
+        return found
+
+    def remove(self) -> None:
+        """Removes what was kept; says so where it can't."""
+        while self._kept:
+            uri = self._kept.pop()
+            try:
+                files.remove(uri)
+            except (OSError, ValueError) as error:
+                logs.say(f"the copy of a list stays: {error}")
+
+
+def _check_each_named_once(given: Sequence[str]) -> None:
+    seen: Dict[Tuple[int, int], str] = {}
+    for uri in filter(lists.is_read_once, given):
+        found = _stat(uri)
+        place = found.st_dev, found.st_ino
+        if place in seen:
+            raise UsageError(
+                f"--input_list {uri!r}: it can be read once, and {seen[place]!r} is the same"
+            )
+        seen[place] = uri
+
+
+def _stat(uri: str) -> os.stat_result:
+    if uri == lists.STDIN and sys.stdin is None:
+        raise UsageError(f"--input_list {uri}: standard input is closed")
+    try:
+        return os.fstat(0) if uri == lists.STDIN else os.stat(uris.local_path(uri))
+    except OSError as error:
+        raise UsageError(f"--input_list {uri!r}: {error}") from error
+
+
+def _take(uri: str) -> _Taken:
+    """Reads a list to its end; refuses another format as soon as its beginning has come."""
+    try:
+        return _Taken(uri, _copied(_chunks(uri)))
+    except (BadList, OSError) as error:
+        raise UsageError(f"--input_list {uri!r}: {error}") from error
+
+
+def _copied(chunks: Iterator[bytes]) -> BinaryIO:
+    with contextlib.ExitStack() as stack:
+        copy = stack.enter_context(tempfile.TemporaryFile())
+        while copy.tell() < list_formats.BEGINNING_BYTES and (chunk := next(chunks, b"")):
+            copy.write(chunk)
+        copy.seek(0)
+        lists.check_beginning(copy)
+        copy.seek(0, os.SEEK_END)
+        copy.writelines(chunks)
+        copy.seek(0)
+        lists.check_names(copy)
+        stack.pop_all()
+    return copy
+
+
+def _chunks(uri: str) -> Iterator[bytes]:
+    with _descriptor(uri) as descriptor:
+        if os.isatty(descriptor):
+            logs.say(f"reading the list from the terminal; {_end_of_input()} ends it")
+        while chunk := _chunk(descriptor):
+            yield chunk
+
+
+@contextlib.contextmanager
+def _descriptor(uri: str) -> Iterator[int]:
+    if uri == lists.STDIN:
+        yield 0
+        return
+    _say_if_it_may_wait(uris.local_path(uri))
+    with open(uris.local_path(uri), "rb", buffering=0) as file:
+        yield file.fileno()
+
+
+def _say_if_it_may_wait(path: str) -> None:
+    """Opening a named pipe waits for whoever writes to it."""
+    if stat.S_ISFIFO(os.stat(path).st_mode) and not lists.is_own(path):
+        logs.say(f"reading the list that is written to {path!r}")
+
+
+def _chunk(descriptor: int) -> bytes:
+    while True:
+        try:
+            return os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:  # as whoever opened it has it; the mode is his
+            select.select([descriptor], [], [])
+
+
+def _end_of_input() -> str:
+    return "Ctrl-Z and Return" if sys.platform == "win32" else "Ctrl-D on a line of its own"
+
+
+def _parts(copy: BinaryIO) -> Iterator[Tuple[int, bytes]]:
+    """The list in parts, each with the number of lines before it."""
+    copy.seek(0)
+    before, lines, size = 0, [], 0
+    for line in lists.lines_of(copy):
+        lines.append(line)
+        size += len(line) + 1
+        if size >= PART_BYTES:
+            yield before, b"\n".join([*lines, b""])
+            before, lines, size = before + len(lines), [], 0
+    if lines:
+        yield before, b"\n".join([*lines, b""])
