@@ -22,8 +22,8 @@ workers do.
 from .elements import Cutout, Failure, Outcome, Part, Source, Stored
 from .manifest import WriteManifest
 from .models.config import SessionConfig
-from .pictures.cutout import RemoveOptions
 from .pictures.encode import Encoding
+from .pictures.options import RemoveOptions
 from .rembg_dofn import RemBGDoFn
 from .remove_background import RemoveBackground
 from .storage.web import WebOptions

@@ -2,6 +2,7 @@
 
     decode      bytes -> an upright Pillow image, or an error that says what the bytes are
     modes       ... in a mode that every option of rembg takes
+    options     what is asked for, checked
     cutout      image, session and options -> rembg's own result
     prompts     the arguments of particular models, checked
     foreground  pymatting under threads
