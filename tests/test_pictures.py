@@ -290,9 +290,16 @@ def test_jpeg_holds_what_is_opaque(picture: Callable[..., Image.Image]) -> None:
         encode(Image.new("RGBA", (4, 4)), Encoding(format="jpeg"))
 
 
-def test_a_picture_too_large_for_the_format_says_so() -> None:
-    with pytest.raises(EncodeError, match="17000x1 can't be written as webp"):
-        encode(Image.new("L", (17000, 1)), Encoding(format="webp"))
+@pytest.mark.parametrize(("format", "most"), [("webp", 16_383), ("jpeg", 65_500)])
+def test_a_picture_too_large_for_the_format_says_so(format: str, most: int) -> None:
+    encoding = Encoding(format=format)
+    assert encode(np.zeros((1, most), np.uint8), encoding)
+    message = f"{most + 1}x1 can't be written as {format}: its width is above the {most} pixels"
+    with pytest.raises(EncodeError, match=f"{message}.*png holds any size"):
+        encode(np.zeros((1, most + 1), np.uint8), encoding)
+    with pytest.raises(EncodeError, match="its height is above"):
+        encode(np.zeros((most + 1, 1), np.uint8), encoding)
+    assert encode(np.zeros((1, most + 1), np.uint8), Encoding())
 
 
 @pytest.mark.parametrize(

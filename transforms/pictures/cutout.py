@@ -19,6 +19,9 @@ from .options import RemoveOptions
 from .picture import Picture
 from .plain import is_rembgs, plain_cutout
 
+# Modes that rembg itself makes RGB of, or takes as they are, before pymatting sees them.
+_MATTED = ("RGB", "RGBA", "CMYK")
+
 
 class Result(NamedTuple):
     """What became of a picture.
@@ -111,7 +114,9 @@ def _matted(
     picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
 ) -> Tuple[Any, Optional[str]]:
     """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
-    image = picture.image.convert("L") if picture.mode == "LA" else picture.image
+    image = picture.image
+    if image.mode not in _MATTED:  # pymatting takes three channels, which it takes for RGB
+        image = image.convert("RGB")
     foreground.guard()
     foreground.refused()
     for simpler in (options, options.without_matting(decontaminate=True)):

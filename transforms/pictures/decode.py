@@ -2,7 +2,7 @@
 
 In: the bytes of a file. Out: its first frame, fully read, turned as its EXIF orientation says
 (one that can't be read is ignored), in a mode that rembg takes (`modes`), with the ICC profile of
-its colours if they are RGB. Fails with a
+its colours if they are RGB or grey. Fails with a
 `DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TooManyPixels` and
 `TooManyParts` (both seen before anything is decoded), `TruncatedPicture` or, for anything else a
 decoder stumbles over, `BrokenPicture`.
@@ -29,7 +29,7 @@ from .errors import (
     TruncatedPicture,
 )
 from .jpeg import decode_jpeg
-from .modes import as_rembg_takes_it, rgb_profile
+from .modes import as_rembg_takes_it, cutouts_profile
 from .picture import Picture
 
 # Raster formats of picture data sets, HEIF with `pillow-heif` installed. Others stay closed: EPS,
@@ -106,7 +106,7 @@ def decode(
     if image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1:
         pixels = decode_jpeg(data)
         if pixels is not None:
-            return Picture(pixels=pixels, icc_profile=rgb_profile(image))
+            return Picture(pixels=pixels, icc_profile=cutouts_profile(image))
     size = f"{image.format} of {image.width}x{image.height} in {len(data)} bytes"
     try:
         image.load()
@@ -114,7 +114,7 @@ def decode(
         raise _explained(error, size) from error
     upright = as_rembg_takes_it(_upright(image))
     animated = _is_animated(image)
-    return Picture(upright, animated=animated, icc_profile=rgb_profile(upright))
+    return Picture(upright, animated=animated, icc_profile=cutouts_profile(upright))
 
 
 def _orientation(image: Image.Image) -> int:
