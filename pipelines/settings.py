@@ -24,8 +24,8 @@ from ..transforms import (
 )
 from ..transforms.existing import ON_EXISTING
 from ..transforms.models import catalogue
-from ..transforms.pictures.cutout import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.decode import MAX_PIXELS
+from ..transforms.pictures.options import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.storage import web
 from . import beam_options, documents, values

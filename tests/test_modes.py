@@ -4,18 +4,19 @@ import io
 from typing import Any, Callable, Dict
 
 import numpy as np
+import profiles
 import pytest
 import rembg
 from cutting import cut, cutout_of, rembgs_own
 from PIL import Image, ImageCms
 
-from rembg_beam.transforms import RemBGDoFn, RemoveOptions, SessionConfig
+from rembg_beam.transforms import Encoding, RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.elements import Cutout
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.modes import as_rembg_takes_it
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SRGB, GREY = profiles.SRGB, profiles.of_grey()
 
 OPTIONS: Dict[str, Dict[str, Any]] = {
     "none": {},
@@ -53,10 +54,13 @@ def test_the_pixels_are_rembgs_where_rembg_has_any(
     image = picture(width=size[0], height=size[1], mode=mode)
     data = saved(image, "TIFF" if mode in ("CMYK", "LA") else "PNG")
     with Image.open(io.BytesIO(data)) as stored:
+        # What pymatting takes three channels of must have three.
+        is_grey = "alpha_matting" in options and mode in ("L", "LA", "1")
+        given = stored.convert("RGB") if is_grey else stored
         try:
-            theirs = rembg.remove(stored, session=own, **options)
+            theirs = rembg.remove(given, session=own, **options)
         except (ValueError, ZeroDivisionError, AssertionError):
-            # pymatting refuses a single pixel, a mask without any background, and two channels.
+            # pymatting refuses a single pixel, and a mask without any background.
             assert size == (1, 1) or "alpha_matting" in options
             return
     ours = cut(decode(data), session, RemoveOptions(**options))
@@ -127,13 +131,15 @@ def test_sixteen_bits_are_scaled_not_clipped(picture: Any) -> None:
         ("I", [0, 1 << 20, 1 << 19], [0, 255, 128]),
         ("F", [0.0, 1.0, 0.5], [0, 255, 128]),
         ("F", [0.0, 200.0, float("nan")], [0, 255, 0]),
+        ("F", [50.0, 200.0, float("inf")], [64, 255, 255]),
+        ("F", [0.5, float("inf"), float("-inf")], [128, 255, 0]),
+        ("F", [float("nan"), float("inf"), float("inf")], [0, 255, 255]),
+        ("F", [-float("inf"), -float("inf"), 0.0], [0, 0, 0]),
     ],
 )
 def test_deep_pictures_are_scaled(mode: str, values: Any, levels: Any) -> None:
-    image = Image.new(mode, (3, 1))
-    image.putdata([0 if value != value else value for value in values])
-    if values[2] != values[2]:
-        image.putpixel((2, 0), float("nan"))
+    image = Image.fromarray(np.array([values], np.float32 if mode == "F" else np.int32))
+    assert image.mode == mode
     assert list(np.asarray(as_rembg_takes_it(image))[0]) == levels
 
 
@@ -165,10 +171,63 @@ def test_a_corrupt_exif_block_is_ignored(picture: Any) -> None:
         dofn.teardown()
 
 
+def with_work(data: bytes, **more: Any) -> Cutout:
+    dofn = RemBGDoFn(SessionConfig("tiny"), **more)
+    dofn.setup()
+    cutout = cutout_of(dofn.work(("key", data)))
+    dofn.teardown()
+    assert isinstance(cutout, Cutout), cutout
+    return cutout
+
+
+PROFILED = ["RGB", "RGBA", "L", "LA", "1", "P", "CMYK"]
+
+
+@pytest.mark.parametrize("encoding", ["png", "slow png", "webp", "jpeg"])
+@pytest.mark.parametrize("options", [{}, {"putalpha": True}, {"only_mask": True}], ids=str)
+@pytest.mark.parametrize("mode", PROFILED)
+def test_a_file_has_no_profile_but_of_its_own_colours(
+    picture: Any, mode: str, options: Dict[str, Any], encoding: str
+) -> None:
+    """PNG forbids an RGB profile with greys and the other way round; so do the others in effect."""
+    if encoding == "jpeg" and "only_mask" not in options:
+        options = {**options, "bgcolor": (1, 2, 3, 255)}
+    png_compression = 6 if encoding == "slow png" else None
+    how = Encoding(format=encoding.removeprefix("slow "), png_compression=png_compression)
+    for profile in (SRGB, GREY):
+        data = saved(picture(mode=mode), "TIFF", icc_profile=profile)
+        cutout = with_work(data, options=RemoveOptions(**options), encoding=how)
+        with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
+            image.load()
+            found = image.info.get("icc_profile")
+        suits = b"GRAY" if image.mode in ("L", "LA") else b"RGB "
+        assert found is None or found[16:20] == suits
+        is_kept = "only_mask" not in options and mode != "CMYK" and profile[16:20] == suits
+        assert found == (profile if is_kept else None)
+
+
+@pytest.mark.parametrize("mode", PROFILED)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_the_row_says_what_matting_was_done(
+    picture: Any, mode: str, options: Dict[str, Any], recwarn: pytest.WarningsRecorder
+) -> None:
+    data = saved(picture(mode=mode), "TIFF")
+    cutout = with_work(data, options=RemoveOptions(**options))
+    asked = [name for name in ("alpha_matting", "decontaminate") if name in options]
+    assert cutout.facts.matting == (asked[0] if asked else None)
+    assert not [w for w in recwarn if "RGB" in str(w.message)]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1"])
+def test_greys_are_matted_as_the_same_picture_in_rgb(picture: Any, mode: str) -> None:
+    options = RemoveOptions(alpha_matting=True, alpha_matting_erode_size=2)
+    grey = picture(mode=mode)
+    ours = with_work(saved(grey, "TIFF"), options=options)
+    assert ours.parts == with_work(saved(grey.convert("RGB"), "TIFF"), options=options).parts
+
+
 @pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
 def test_the_icc_profile_of_an_rgb_picture_is_kept(picture: Any, encoding: str) -> None:
-    from rembg_beam.transforms import Encoding
-
     options = RemoveOptions(bgcolor=(1, 2, 3, 255))
     dofn = RemBGDoFn(SessionConfig("tiny"), options=options, encoding=Encoding(format=encoding))
     dofn.setup()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rembg_beam.transforms import Cutout, Failure, RemBGDoFn, SessionConfig
-from rembg_beam.transforms.pictures import decode as decoding
+from rembg_beam.transforms.pictures import errors
 from rembg_beam.transforms.pictures.decode import decode
 
 FILES = 5000
@@ -111,7 +111,7 @@ def test_five_thousand_harmed_files_through_one_process() -> None:
             most = max(most, process.memory_info().rss)
     dofn.teardown()
     assert most - before < MAX_BYTES
-    decode_errors = {error.__name__ for error in decoding.DecodeError.__subclasses__()}
+    decode_errors = {error.__name__ for error in errors.DecodeError.__subclasses__()}
     assert set(kinds_of_result) <= {"written", *decode_errors}, kinds_of_result
     assert min(kinds_of_result["written"], kinds_of_result["BrokenPicture"]) > FILES / 100
 
@@ -129,7 +129,7 @@ def test_decode_gives_a_picture_or_says_what_is_wrong(name: str, harms: Any) -> 
     try:
         picture = decode(data, max_pixels=MAX_PIXELS)
         assert picture.pixels.shape[:2] == picture.size[::-1]
-    except decoding.DecodeError as error:
+    except errors.DecodeError as error:
         assert str(error)
 
 
@@ -138,7 +138,7 @@ def test_heic_is_opened_where_pillow_heif_is(tmp_path: Any) -> None:
     pillow_heif.register_heif_opener()
     data = kinds.saved(kinds.rgb(64, 48), "HEIF", quality=90)
     assert decode(data).size == (64, 48)
-    with pytest.raises(decoding.DecodeError):
+    with pytest.raises(errors.DecodeError):
         decode(data[: len(data) // 2])
 
 
@@ -166,7 +166,7 @@ def test_a_bomb_is_a_failure_and_never_a_warning(recwarn: pytest.WarningsRecorde
     assert isinstance(result, Failure) and result.error == "TooManyPixels"
     assert "20000x20000" in result.message and "max_pixels=178956970" in result.message
     dofn.teardown()
-    with pytest.raises(decoding.TooManyPixels):
+    with pytest.raises(errors.TooManyPixels):
         decode(png_of(10_000, 10_000), max_pixels=99_999_999)
     assert decode(png_of(10_000, 10_000), max_pixels=100_000_000).size == (10_000, 10_000)
     assert not [w for w in recwarn if "DecompressionBomb" in w.category.__name__]

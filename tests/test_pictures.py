@@ -18,8 +18,7 @@ from PIL import Image
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import opening
-from rembg_beam.transforms.pictures import decode as decoding
-from rembg_beam.transforms.pictures import png
+from rembg_beam.transforms.pictures import errors, png
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
 from rembg_beam.transforms.rembg_dofn import check_encoding
@@ -69,12 +68,12 @@ def test_a_picture_is_turned_as_its_exif_says(
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (lambda jpeg: b"", decoding.EmptyFile, "0 bytes"),
-        (lambda jpeg: b"<html>not found", decoding.NotAPicture, "<html>"),
-        (lambda jpeg: b"%!PS-Adobe-3.0 EPSF-3.0\n", decoding.NotAPicture, "PS-Adobe"),
-        (lambda jpeg: jpeg[:-20], decoding.TruncatedPicture, "JPEG of 48x32"),
-        (lambda jpeg: jpeg[: len(jpeg) // 2], decoding.TruncatedPicture, "header"),
-        (lambda jpeg: jpeg[:20], decoding.DecodeError, "20 bytes"),
+        (lambda jpeg: b"", errors.EmptyFile, "0 bytes"),
+        (lambda jpeg: b"<html>not found", errors.NotAPicture, "<html>"),
+        (lambda jpeg: b"%!PS-Adobe-3.0 EPSF-3.0\n", errors.NotAPicture, "PS-Adobe"),
+        (lambda jpeg: jpeg[:-20], errors.TruncatedPicture, "JPEG of 48x32"),
+        (lambda jpeg: jpeg[: len(jpeg) // 2], errors.TruncatedPicture, "header"),
+        (lambda jpeg: jpeg[:20], errors.DecodeError, "20 bytes"),
     ],
 )
 def test_what_is_no_picture_says_what_it_is(
@@ -87,7 +86,7 @@ def test_what_is_no_picture_says_what_it_is(
 def test_a_png_with_a_broken_chunk(encoded: Callable[..., bytes]) -> None:
     data = bytearray(encoded("PNG", width=200, height=200))
     data[len(data) // 2] ^= 0xFF
-    with pytest.raises(decoding.DecodeError):
+    with pytest.raises(errors.DecodeError):
         decode(bytes(data))
 
 
@@ -261,9 +260,16 @@ def test_jpeg_holds_what_is_opaque(picture: Callable[..., Image.Image]) -> None:
         encode(Image.new("RGBA", (4, 4)), Encoding(format="jpeg"))
 
 
-def test_a_picture_too_large_for_the_format_says_so() -> None:
-    with pytest.raises(EncodeError, match="17000x1 can't be written as webp"):
-        encode(Image.new("L", (17000, 1)), Encoding(format="webp"))
+@pytest.mark.parametrize(("format", "most"), [("webp", 16_383), ("jpeg", 65_500)])
+def test_a_picture_too_large_for_the_format_says_so(format: str, most: int) -> None:
+    encoding = Encoding(format=format)
+    assert encode(np.zeros((1, most), np.uint8), encoding)
+    message = f"{most + 1}x1 can't be written as {format}: its width is above the {most} pixels"
+    with pytest.raises(EncodeError, match=f"{message}.*png holds any size"):
+        encode(np.zeros((1, most + 1), np.uint8), encoding)
+    with pytest.raises(EncodeError, match="its height is above"):
+        encode(np.zeros((most + 1, 1), np.uint8), encoding)
+    assert encode(np.zeros((1, most + 1), np.uint8), Encoding())
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .elements import Cutout, Failure, Outcome, Part, Source, Stored
     from .manifest import WriteManifest
     from .models.config import SessionConfig
-    from .pictures.cutout import RemoveOptions
     from .pictures.encode import Encoding
+    from .pictures.options import RemoveOptions
     from .rembg_dofn import RemBGDoFn
     from .remove_background import RemoveBackground
     from .storage.web import WebOptions
@@ -39,7 +39,7 @@ _MODULES = {
     "WebOptions": "storage.web",
     "Stored": "elements",
     "SessionConfig": "models.config",
-    "RemoveOptions": "pictures.cutout",
+    "RemoveOptions": "pictures.options",
     "Encoding": "pictures.encode",
     "RemBGDoFn": "rembg_dofn",
     "Part": "elements",

@@ -24,10 +24,11 @@ from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
 from .models.providers import CPU
 from .pictures import foreground
-from .pictures.cutout import RemoveOptions, cut_out, masks_of
+from .pictures.cutout import cut_out, masks_of
 from .pictures.decode import MAX_PIXELS, decode, open_picture
 from .pictures.encode import Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
+from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
 
 STEP = "remove"

@@ -19,9 +19,9 @@ from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
 from .outcomes import FailedOutcomes, count_outcome
-from .pictures.cutout import RemoveOptions
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
+from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn, check_encoding
 from .storage.web import WebOptions

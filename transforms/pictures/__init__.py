@@ -1,7 +1,9 @@
 """One picture at a time, as pure functions: no Beam, no storage, no session of their own.
 
+    bounds      what would hold a decoder up is refused by its headers
     decode      bytes -> an upright Pillow image, or an error that says what the bytes are
     modes       ... in a mode that every option of rembg takes
+    options     what is asked for, checked
     cutout      image, session and options -> rembg's own result
     prompts     the arguments of particular models, checked
     foreground  pymatting under threads

@@ -2,25 +2,34 @@
 
 In: the bytes of a file. Out: its first frame, fully read, turned as its EXIF orientation says
 (one that can't be read is ignored), in a mode that rembg takes (`modes`), with the ICC profile of
-its colours if they are RGB. Fails with a
-`DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TooManyPixels`
-(seen before anything is decoded), `TruncatedPicture` or, for anything else a decoder stumbles over,
-`BrokenPicture`.
+its colours if they are RGB or grey. Fails with a
+`DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TooManyPixels` and
+`TooManyParts` (both seen before anything is decoded), `TruncatedPicture` or, for anything else a
+decoder stumbles over, `BrokenPicture`.
 """
 
-import contextlib
 import functools
 import importlib
 import importlib.util
 import io
 import struct
 import zlib
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 from PIL import ExifTags, Image, ImageOps
 
+from . import bounds
+from .boxes import largest_ispe
+from .errors import (
+    BrokenPicture,
+    DecodeError,
+    EmptyFile,
+    NotAPicture,
+    TooManyPixels,
+    TruncatedPicture,
+)
 from .jpeg import decode_jpeg
-from .modes import as_rembg_takes_it, rgb_profile
+from .modes import as_rembg_takes_it, cutouts_profile
 from .picture import Picture
 
 # Raster formats of picture data sets, HEIF with `pillow-heif` installed. Others stay closed: EPS,
@@ -30,8 +39,14 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "J
 # As many as Pillow opens without being told to. In decoded form they take a gigabyte and more.
 MAX_PIXELS = 178_956_970
 
+# Of what libjpeg-turbo and libavif read.
+LARGEST_SIDES = {"JPEG": 65_500, "AVIF": 32_768}
+
 # What Pillow's decoders raise for a header that only looks like theirs.
 _NOT_OF_THIS_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
+
+# Pillow's words for a size of 0, among others.
+_SAYS_NOTHING = ("not identified by this driver",)
 
 # What Pillow's decoders raise on bad data.
 _DECODER_ERRORS = (
@@ -41,52 +56,40 @@ _DECODER_ERRORS = (
 )
 
 
-class DecodeError(ValueError):
-    """The bytes are no picture that can be read."""
-
-
-class EmptyFile(DecodeError):
-    """The file has no bytes."""
-
-
-class NotAPicture(DecodeError):
-    """The bytes are in none of the known picture formats."""
-
-
-class TruncatedPicture(DecodeError):
-    """The picture ends before its last pixel."""
-
-
-class BrokenPicture(DecodeError):
-    """The picture's data contradicts itself."""
-
-
-class TooManyPixels(DecodeError):
-    """The picture is larger than the cap on pixels."""
-
-
 def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A file's first frame, its header read and its pixels not; they come from the same bytes.
 
     >>> open_picture(b"")
     Traceback (most recent call last):
     ...
-    rembg_beam.transforms.pictures.decode.EmptyFile: the file is empty (0 bytes)
+    rembg_beam.transforms.pictures.errors.EmptyFile: the file is empty (0 bytes)
     """
     if not data:
         raise EmptyFile("the file is empty (0 bytes)")
+    bounds.check(data)
     try:
-        image = _opened(data)
-    except NotAPicture:
+        image = _opened(data, max_pixels)
+    except DecodeError:
         raise
     except _DECODER_ERRORS as error:
         raise _explained(error, f"a header in {len(data)} bytes") from error
-    if image.width * image.height > max_pixels:
-        raise TooManyPixels(
-            f"{image.format} of {image.width}x{image.height} has {image.width * image.height} "
-            f"pixels, more than max_pixels={max_pixels} allows"
-        )
+    _check_size(str(image.format), image.size, max_pixels)
     return image
+
+
+def _check_size(format: str, size: Tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"{format} of {width}x{height} has {width * height} pixels, more than "
+            f"max_pixels={max_pixels} allows"
+        )
+    side = LARGEST_SIDES.get(format)
+    if side is not None and max(size) > side:
+        raise TooManyPixels(
+            f"{format} of {width}x{height} has a {'width' if width > side else 'height'} above "
+            f"{side}, the most that its decoder reads: cut it up, or save it as PNG or TIFF"
+        )
 
 
 def decode(
@@ -103,7 +106,7 @@ def decode(
     if image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1:
         pixels = decode_jpeg(data)
         if pixels is not None:
-            return Picture(pixels=pixels, icc_profile=rgb_profile(image))
+            return Picture(pixels=pixels, icc_profile=cutouts_profile(image))
     size = f"{image.format} of {image.width}x{image.height} in {len(data)} bytes"
     try:
         image.load()
@@ -111,7 +114,7 @@ def decode(
         raise _explained(error, size) from error
     upright = as_rembg_takes_it(_upright(image))
     animated = _is_animated(image)
-    return Picture(upright, animated=animated, icc_profile=rgb_profile(upright))
+    return Picture(upright, animated=animated, icc_profile=cutouts_profile(upright))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -140,18 +143,44 @@ def _is_animated(image: Image.Image) -> bool:
         return False
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
     """As `Image.open`, but for its warning of large pictures, which is an error of ours."""
-    for name in _formats():
-        factory, accept = Image.OPEN[name]
-        if accept is None or accept(data[:16]) is True:
-            with contextlib.suppress(*_NOT_OF_THIS_FORMAT):
-                return factory(io.BytesIO(data), "")
+    refused = {}
+    for name in _formats_of(data):
+        try:
+            return Image.OPEN[name][0](io.BytesIO(data), "")
+        except _NOT_OF_THIS_FORMAT as error:
+            refused[name] = error
+    for name, reason in refused.items():
+        raise _unreadable(name, reason, data, max_pixels) from reason
     start = data[:16].decode("ascii", "backslashreplace")
     raise NotAPicture(
         f"its {len(data)} bytes are in no known picture format ({', '.join(_formats())}); they "
         f"start with {start!r}"
     )
+
+
+def _formats_of(data: bytes) -> Iterator[str]:
+    """Those that the bytes start as."""
+    for name in _formats():
+        _, accept = Image.OPEN[name]
+        if accept is None or accept(data[:16]) is True:
+            yield name
+
+
+def _unreadable(name: str, error: Exception, data: bytes, max_pixels: int) -> DecodeError:
+    """What is wrong with a file that starts as a format and can't be opened as such."""
+    size = largest_ispe(data) if name in ("AVIF", "HEIF") else None
+    if size is not None:
+        try:
+            _check_size(name, size, max_pixels)
+        except TooManyPixels as too_many:
+            return too_many
+    if str(error) in _SAYS_NOTHING:
+        why = "it has no pixels, or pixels of an unknown kind"
+    else:
+        why = str(error) or type(error).__name__
+    return _explained(ValueError(why), f"{name}'s header in {len(data)} bytes")
 
 
 @functools.cache

@@ -2,8 +2,7 @@
 
 In: uint8 [height, width, 4] or [height, width], a `PlainCutout`, or an image of Pillow's. Out: PNG,
 WebP or JPEG bytes. `Encoding` refuses, with `ValueError`, settings a format doesn't have; `encode`
-raises `EncodeError` for a picture the format can't hold (WebP ends at 16383 pixels a side, JPEG at
-65535).
+raises `EncodeError` for a picture the format can't hold.
 """
 
 import io
@@ -13,10 +12,15 @@ from typing import Any, Dict, Optional
 import numpy as np
 from PIL import Image
 
+from .modes import GREY, RGB, colour_space
 from .png import can_encode, encode_png
 
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
+
+
+# Pixels a side, of WebP and of libjpeg-turbo; PNG has room for two thousand millions.
+LARGEST_SIDES = {"webp": 16_383, "jpeg": 65_500}
 
 
 class EncodeError(ValueError):
@@ -86,24 +90,50 @@ class Encoding:
 
 
 def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None) -> bytes:
-    """The bytes of one picture file, with the ICC profile of its colours if there is one.
+    """The bytes of one picture file.
+
+    Args:
+      picture: see the module's docstring.
+      encoding: how it is encoded.
+      icc_profile: of its colours; left out where they are other ones by now, grey in place of RGB.
 
     >>> encode(Image.new("RGBA", (1, 1)), Encoding())[:4]
     b'\\x89PNG'
     """
+    profile = _fitting(icc_profile, picture, encoding)
     if encoding.format == "png" and encoding.png_compression is None and can_encode(picture):
-        return encode_png(picture, icc_profile)
+        return encode_png(picture, profile)
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture))
+    _check_sides(image, encoding.format)
     if encoding.format == "jpeg" and image.mode == "RGBA":
         if image.getchannel("A").getextrema() != (255, 255):
             raise EncodeError("jpeg has no transparency, and the picture has transparent pixels")
         image = image.convert("RGB")
     buffer = io.BytesIO()
     try:
-        image.save(buffer, icc_profile=icc_profile, **encoding.arguments())
+        image.save(buffer, icc_profile=profile, **encoding.arguments())
     except (OSError, ValueError) as error:
         raise EncodeError(
             f"{image.width}x{image.height} can't be written as {encoding.format} ({error}); "
             "png holds any size"
         ) from error
     return buffer.getvalue()
+
+
+def _fitting(profile: Optional[bytes], picture: Any, encoding: Encoding) -> Optional[bytes]:
+    """The profile, if it is one of the colours that the file has: PNG forbids another."""
+    mode = picture.mode if isinstance(picture, Image.Image) else "L" if picture.ndim == 2 else "RGB"
+    # WebP has no grey: Pillow makes RGB of it.
+    is_grey = mode in ("1", "L", "LA") and encoding.format != "webp"
+    wanted = GREY if is_grey else RGB
+    return profile if profile and colour_space(profile) == wanted else None
+
+
+def _check_sides(image: Image.Image, format: str) -> None:
+    largest = LARGEST_SIDES.get(format)
+    if largest is not None and max(image.size) > largest:
+        side = "width" if image.width > largest else "height"
+        raise EncodeError(
+            f"{image.width}x{image.height} can't be written as {format}: its {side} is above the "
+            f"{largest} pixels a side that the format holds; png holds any size"
+        )

@@ -9,7 +9,7 @@ from typing import Optional, Sequence
 
 from PIL import Image, ImageChops
 
-from .cutout import RemoveOptions
+from .options import RemoveOptions
 
 # The level from which a pixel counts as foreground.
 FOREGROUND = 128

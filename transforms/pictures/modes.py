@@ -4,8 +4,8 @@ In: an upright image. Out: the image itself where rembg handles its mode (L, LA,
 CMYK, YCbCr, HSV), else a picture of the same size in L, RGB or RGBA:
 
 - more than 8 bits (I;16, I, F) become L, scaled: 16 bits by 65535, 32-bit integers by 65535 or, if
-  they go beyond, by their maximum, floating point by 1 or, if it goes beyond, by its maximum; what
-  is negative is 0. rembg would clip them all to 255;
+  they go beyond, by their maximum, floating point by 1 or, if it goes beyond, by its greatest
+  finite value; what is negative or no number is 0, what is infinite 255. rembg would clip them;
 - palettes (P, PA) become RGB, or RGBA with their transparency, as they look; rembg's own result is
   the same where it has one, and with `putalpha` or `alpha_matting` it dies;
 - LAB becomes RGB (sRGB) by its ICC definition; premultiplied RGBa and La become straight.
@@ -21,6 +21,10 @@ from PIL import Image, ImageCms
 
 _SIXTEEN_BITS = 65535
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+# Colour spaces of ICC profiles, and modes of a picture whose cutout has the same colours.
+RGB, GREY = b"RGB ", b"GRAY"
+_WITH_PROFILES = ("L", "LA", "1", "RGB", "RGBA")
+
 _STRAIGHT = {"RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "PA": "RGBA"}
 
 
@@ -44,17 +48,24 @@ def as_rembg_takes_it(image: Image.Image) -> Image.Image:
     return converted
 
 
-def rgb_profile(image: Image.Image) -> Optional[bytes]:
-    """The ICC profile of the picture's colours, if they are RGB and so hold for the cutout."""
+def cutouts_profile(image: Image.Image) -> Optional[bytes]:
+    """The ICC profile of a picture's colours, if they are RGB or grey, as those of a cutout are."""
     profile = image.info.get("icc_profile")
-    # ICC.1:2022, 7.2.6: the colour space's signature in the header.
-    return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
+    if image.mode not in _WITH_PROFILES or not isinstance(profile, bytes):
+        return None
+    return profile if colour_space(profile) in (RGB, GREY) else None
+
+
+def colour_space(profile: bytes) -> bytes:
+    """Of an ICC profile: four characters of its header (ICC.1:2022, 7.2.6), such as `RGB`."""
+    return profile[16:20]
 
 
 def _scaled(image: Image.Image) -> Any:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(min=0)
+    values = np.asarray(image, dtype=np.float64)
     usual = 1.0 if image.mode == "F" else float(_SIXTEEN_BITS)
-    top = max(usual, float(values.max(initial=0.0)))
+    top = max(usual, float(values.max(initial=0.0, where=np.isfinite(values))))
+    values = np.nan_to_num(values, nan=0.0, posinf=top, neginf=0.0).clip(min=0)
     return np.rint(values * (255.0 / top)).astype(np.uint8)
 
 

@@ -18,7 +18,7 @@ class Picture:
       image: of Pillow's, in a mode that rembg takes; None if there are pixels.
       pixels: uint8 [height, width, 3]; None if there is an image.
       animated: whether the file has more frames or pages, of which this is the first.
-      icc_profile: of its colours, if they are RGB.
+      icc_profile: of its colours, if they are RGB or grey.
     """
 
     def __init__(
