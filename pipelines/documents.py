@@ -2,8 +2,8 @@
 
 In: text, its bytes, or an open file. Out: what `yaml.safe_load` gives. Fails with `ValueError` for
 what is no YAML, for a key that a mapping has twice (PyYAML keeps the last), for nesting that no one
-writes by hand, for aliases that contain themselves, and for a few aliases that stand for millions of
-values (`MAX_ALIASED`), before any of those is made.
+writes by hand, for aliases that contain themselves, and for a few aliases that stand for millions
+of values (`MAX_ALIASED`), before any of those is made.
 """
 
 from typing import IO, Any, Dict, Iterator, Set, Tuple, Union

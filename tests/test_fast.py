@@ -14,7 +14,8 @@ from PIL import Image
 from rembg_beam.transforms.fast import plain, resample, twin
 from rembg_beam.transforms.fast.plain import PlainCutout
 from rembg_beam.transforms.fast.twin import Twin
-from rembg_beam.transforms.pictures.cutout import RemoveOptions, cut_out
+from rembg_beam.transforms.pictures.cutout import cut_out
+from rembg_beam.transforms.pictures.options import RemoveOptions
 from rembg_beam.transforms.pictures.picture import Picture
 
 

@@ -122,7 +122,7 @@ def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None
 
 def _fitting(profile: Optional[bytes], picture: Any, encoding: Encoding) -> Optional[bytes]:
     """The profile, if it is one of the colours that the file has: PNG forbids another."""
-    mode = picture.mode if isinstance(picture, Image.Image) else "L" if picture.ndim == 2 else "RGB"
+    mode = picture.mode if isinstance(picture, Image.Image) else "L" if len(picture.shape) == 2 else "RGB"
     # WebP has no grey: Pillow makes RGB of it.
     is_grey = mode in ("1", "L", "LA") and encoding.format != "webp"
     wanted = GREY if is_grey else RGB
