@@ -122,9 +122,12 @@ def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None
 
 def _fitting(profile: Optional[bytes], picture: Any, encoding: Encoding) -> Optional[bytes]:
     """The profile, if it is one of the colours that the file has: PNG forbids another."""
-    mode = picture.mode if isinstance(picture, Image.Image) else "L" if len(picture.shape) == 2 else "RGB"
+    if isinstance(picture, Image.Image):
+        is_grey = picture.mode in ("1", "L", "LA")
+    else:
+        is_grey = len(picture.shape) == 2
     # WebP has no grey: Pillow makes RGB of it.
-    is_grey = mode in ("1", "L", "LA") and encoding.format != "webp"
+    is_grey = is_grey and encoding.format != "webp"
     wanted = GREY if is_grey else RGB
     return profile if profile and colour_space(profile) == wanted else None
 
