@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 
 def closed_for(known: Hosts, host: str) -> float:
-    """Seconds for which a host is closed; 0 where a request was made, and not answered."""
+    """Seconds for which a host is closed, infinity if it is given up; 0 if a request was made."""
     try:
         with known.slot(host):
             return 0.0
@@ -61,12 +61,11 @@ def test_one_request_goes_first_when_the_time_has_come(clock: Clock) -> None:
     known = Hosts(8, clock)
     known.says_wait("a", 60, "HTTP 429")
     clock.sleep(60)
-    with known.slot("a") as began:
+    with known.slot("a"):
         assert closed_for(known, "a") == hosts.LOOK_SECONDS
-        known.gives("a", began)
-    for _ in range(6):  # of ten seconds each
-        with known.slot("a") as began:
-            known.gives("a", began)
+    for _ in range(5):  # of ten seconds each
+        with known.slot("a"):
+            assert closed_for(known, "a") == hosts.LOOK_SECONDS
     with known.slot("a"), known.slot("a"):
         pass
 
@@ -82,10 +81,9 @@ def test_a_first_request_that_is_not_answered_keeps_nobody(clock: Clock) -> None
 
 def test_an_answer_to_an_earlier_request_opens_nothing(clock: Clock) -> None:
     known = Hosts(8, clock)
-    with known.slot("a") as began:
+    with known.slot("a"):
         clock.sleep(1)
         known.says_wait("a", 60, "HTTP 429")
-        known.gives("a", began)
     assert closed_for(known, "a") == 60
 
 
@@ -121,8 +119,8 @@ def test_a_host_is_waited_for_up_to_a_bound(
             break
         clock.sleep(seconds)
         for _ in range(gives):
-            with known.slot("a") as began:
-                known.gives("a", began)
+            with known.slot("a"):
+                pass
     else:
         assert rounds is None
 
@@ -132,9 +130,8 @@ def test_a_host_that_was_given_up_is_tried_when_its_time_has_come(clock: Clock) 
     known.says_wait("a", 86400, "HTTP 429")
     assert closed_for(known, "a") == math.inf
     clock.sleep(86400)
-    with known.slot("a") as began:
+    with known.slot("a"):
         assert closed_for(known, "a") == hosts.LOOK_SECONDS
-        known.gives("a", began)
     assert closed_for(known, "a") == 0
     known.says_wait("a", 30, "HTTP 429")
     assert closed_for(known, "a") == math.inf
@@ -202,6 +199,19 @@ def test_a_host_that_never_stops_is_given_up(reached: Reached, clock: Clock) -> 
     assert errors == [OSError, *[web.HostBusy] * 99]
     assert reached.asked("a.example") == PATIENCE_SECONDS / 60 + 1
     assert sum(clock.waits) <= PATIENCE_SECONDS
+
+
+def test_a_host_that_breaks_after_a_wait_is_asked_as_any_other(
+    reached: Reached, clock: Clock
+) -> None:
+    """Its pictures fail one after the other, each after four attempts, without further waits."""
+    reached.fetcher.read("http://a.example/busy/429?60")
+    clock.waits.clear()
+    for _ in range(20):
+        with pytest.raises(ConnectionError):
+            reached.fetcher.read("http://a.example/nonsense")
+    assert reached.asked("a.example") == 2 + 20 * 4
+    assert sum(clock.waits) < 1
 
 
 def test_where_a_redirect_leads_is_left_alone_too(reached: Reached, clock: Clock) -> None:

@@ -11,7 +11,7 @@ import threading
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from ... import uris
-from ..retrying import STATUSES, Backoff, PutOff, Tried, attempts_of, counted, tried
+from ..retrying import Backoff, PutOff, Tried, attempts_of, counted, tried
 from . import answers
 from .connections import Connections, Dial, Resolver, dial
 from .errors import Answered, TooSlow, of_closed, of_status, raise_as_python
@@ -77,12 +77,11 @@ class Fetcher:
         at, seconds = uri, self.options.max_seconds
         for _ in range(REDIRECTS + 1):
             host = str(parsed(at).host)
-            with self._hosts.slot(host) as began, self._watchdog.watch(seconds) as watch:
+            with self._hosts.slot(host), self._watchdog.watch(seconds) as watch:
                 try:
                     found = self._hop(at, headers(self.options, at, uri), max_bytes, watch)
-                    self._hosts.gives(host, began)
                 except Answered as error:
-                    self._heed(host, began, error, uri)
+                    self._heed(host, error, uri)
                     raise
                 except Exception as error:
                     if watch.is_over():
@@ -98,14 +97,12 @@ class Fetcher:
             errno.ELOOP, f"it is redirected more than {REDIRECTS} times", uris.without_secrets(uri)
         )
 
-    def _heed(self, host: str, began: float, answer: Answered, uri: str) -> None:
-        """Remembers what an answer says of its host; raises `HostBusy` for one that is given up."""
+    def _heed(self, host: str, answer: Answered, uri: str) -> None:
+        """Leaves a host alone that says wait; raises `HostBusy` if it is given up with that."""
         if answer.retry_after:
             closed = self._hosts.says_wait(host, answer.retry_after, str(answer))
             if closed is not None:
                 raise of_closed(closed, uri)
-        elif answer.status_code not in STATUSES:
-            self._hosts.gives(host, began)
 
     def _hop(
         self, url: str, said: Dict[str, str], max_bytes: Optional[int], watch: Watch

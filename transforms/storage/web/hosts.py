@@ -1,11 +1,11 @@
 """Whose turn it is at a host: so many requests at once, and none while it says wait.
 
-In: the names of hosts, and what they answered. Out: slots, which a request holds while it is made.
-A host that says wait (`Retry-After`, or 429 without one) is left alone until then, by everybody;
-after that one request goes first, and the others once it is answered. Fails with `Closed` for a
-host that is to be left alone: it asks nobody and holds no thread asleep. One that says wait for
-longer than `PATIENCE_SECONDS`, what its good answers make up for taken off, is given up until its
-time comes: `Closed` says so, and all that is wanted of it fails at once.
+In: the names of hosts, and which of them say wait. Out: slots, which a request holds while it is
+made. A host that says wait (`Retry-After`, or 429 without one) is left alone until then, by
+everybody; after that one request goes first, and others follow once it has ended otherwise. Fails
+with `Closed` for a host that is to be left alone: who gets it need not hold a thread asleep. One
+that says wait for longer than `PATIENCE_SECONDS`, what other answers make up for taken off, is
+given up until its time comes: `Closed` says so, and all that is wanted of it fails at once.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Callable, Dict, Iterator, Optional
 
 _LOG = logging.getLogger(__name__)
 
-# How long a host is waited for, and what a picture that it gives makes up for.
+# How long a host is waited for, and what a request that it does not put off makes up for.
 PATIENCE_SECONDS = 300.0
 CREDIT_SECONDS = 10.0
 
@@ -69,15 +69,19 @@ class Hosts:
         self._waits: Dict[str, _Wait] = {}
 
     @contextlib.contextmanager
-    def slot(self, host: str) -> Iterator[float]:
-        """Room for one request, and the time at which it is made; `Closed` where none is."""
+    def slot(self, host: str) -> Iterator[None]:
+        """Room for one request, which is made and answered inside; `Closed` where none is."""
         with self._lock:
             self._check(host)
             free = self._free.setdefault(host, threading.Semaphore(self._slots))
             self._users[host] = self._users.get(host, 0) + 1
         try:
             with free:
-                yield self._begin(host)
+                began = self._begin(host)
+                try:
+                    yield
+                finally:
+                    self._end(host, began)
         finally:
             with self._lock:
                 self._users[host] -= 1
@@ -98,17 +102,6 @@ class Hosts:
             closed = self._closed(host)
             return closed if closed and closed.given_up else None
 
-    def gives(self, host: str, began: float) -> None:
-        """The host has answered a request, made at that time, and says no wait."""
-        with self._lock:
-            wait = self._waits.get(host)
-            if wait is None or began < wait.told:
-                return
-            wait.until = self._clock()
-            wait.owed -= CREDIT_SECONDS
-            if wait.owed <= 0:
-                del self._waits[host]
-
     def _begin(self, host: str) -> float:
         with self._lock:
             # Another may have been told to wait while this one waited for its slot.
@@ -119,6 +112,17 @@ class Hosts:
                 wait.until, wait.on_trial = now + TRIAL_SECONDS, True
                 wait.owed = min(wait.owed, PATIENCE_SECONDS)
             return now
+
+    def _end(self, host: str, began: float) -> None:
+        """A request that was made then has ended; if it was not told to wait, others may follow."""
+        with self._lock:
+            wait = self._waits.get(host)
+            if wait is None or began <= wait.told:
+                return
+            wait.until = self._clock()
+            wait.owed -= CREDIT_SECONDS
+            if wait.owed <= 0:
+                del self._waits[host]
 
     def _check(self, host: str) -> None:
         closed = self._closed(host)
