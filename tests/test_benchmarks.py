@@ -62,5 +62,5 @@ def test_a_quick_run_of_a_section(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     text = output.read_text()
     assert "## Memory" in text and "pixels equal" not in text
-    (row,) = (line for line in text.splitlines() if line.startswith("| peak memory"))
+    (row,) = (line for line in text.splitlines() if line.startswith("| peak memory, 500"))
     assert "not measured" not in row

@@ -341,7 +341,8 @@ def test_a_variable_that_is_no_number_is_named(
     command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    status, _, err = command("--input", photos)
+    # A session that no other test has left open.
+    status, _, err = command("--input", photos, "--session_option", "inter_op_num_threads=3")
     assert status == 1
     assert f"the environment variable {name} is {value!r} and must be one whole number" in err
 

@@ -120,10 +120,14 @@ def _expected_if_any(
         options.get("putalpha") or options.get("alpha_matting")
     ):
         return None
+    grey = kind in ("L JPEG", "LA", "L", "1")
+    if grey and options.get("alpha_matting"):
+        # Alpha matting takes three channels; rembg does something simpler with fewer, or dies.
+        with Image.open(io.BytesIO(data)) as image:
+            data = kinds.saved(image.convert("RGB"), "PNG")
     try:
         return expected(data, session, options)
     except (ValueError, ZeroDivisionError, AssertionError):
-        grey = kind in ("L JPEG", "LA", "L", "1")
         matted = options.get("alpha_matting") or options.get("decontaminate")
         assert (kind == "1x1" and matted) or (grey and (matted or "bgcolor" in options)), kind
         return None

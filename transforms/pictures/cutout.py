@@ -119,7 +119,8 @@ def _matted(
 ) -> Tuple[Any, Optional[str]]:
     """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
     image = picture.image
-    if image.mode not in _MATTED:  # pymatting takes three channels, which it takes for RGB
+    # Alpha matting takes three channels; the others make RGB of it by themselves.
+    if options.alpha_matting and image.mode not in _MATTED:
         image = image.convert("RGB")
     foreground.prepare()
     foreground.refused()

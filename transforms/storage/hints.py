@@ -34,7 +34,7 @@ def absent(uri: str) -> str:
     r"""What may be wrong with a name that no file has.
 
     >>> absent("/home/me/~/a.jpg"), absent("gs://b/a.jpg")
-    ('`~` is the shell's: write the folder's whole path', '')
+    ("`~` is the shell's: write the folder's whole path", '')
     """
     local = uris.is_local(uri)
     name = uris.local_path(uri) if local else uri
