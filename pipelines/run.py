@@ -44,6 +44,9 @@ TICK_SECONDS = 0.2
 # For a pipeline to end whose worker processes were killed.
 GRACE_SECONDS = 5.0
 
+# For killed processes to let go of their files; another run keeps its own.
+SWEEP_SECONDS = 1.0
+
 # Worker processes that may die before the run is given up.
 WORKER_DEATHS = 4
 
@@ -115,6 +118,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     try:
         files.begin(output)
         remembered = record.remember(parsed.settings)
+        present = presence.Presence(output, run)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
@@ -122,10 +126,6 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
     metrics.tally.clear()
     memory.forget()
-    try:
-        present = presence.Presence(output, run)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--output {uris.without_secrets(output)!r}: {error}") from error
     if warning := present.warning():
         logs.say(warning)
     with present:
@@ -362,7 +362,7 @@ def _interrupted(
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()
     files.abandon()
-    files.sweep(output)
+    _sweep(output)
     present.abandon()
     shown = uris.without_secrets(output)
     with contextlib.suppress(OSError):
@@ -374,6 +374,13 @@ def _interrupted(
         )
         stdout.flush()
     os._exit(status)
+
+
+def _sweep(output: str) -> None:
+    """Sweeps until nothing is left: a killed process holds its files until its last thread ends."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while not files.sweep(output) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _check_runner(runner: str, given: Settings) -> None:
