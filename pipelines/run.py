@@ -45,6 +45,9 @@ TICK_SECONDS = 0.2
 # For a pipeline to end whose worker processes were killed.
 GRACE_SECONDS = 5.0
 
+# For killed processes to let go of their files; another run keeps its own.
+SWEEP_SECONDS = 1.0
+
 # Worker processes that may die before the run is given up.
 WORKER_DEATHS = 4
 
@@ -92,6 +95,7 @@ def _run_over(
         files.begin(output)
         given = lists.keep(output, run)
         remembered = record.remember(parsed.settings)
+        present = presence.Presence(output, run)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
@@ -99,10 +103,6 @@ def _run_over(
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
     metrics.tally.clear()
     memory.forget()
-    try:
-        present = presence.Presence(output, run)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--output {uris.without_secrets(output)!r}: {error}") from error
     if warning := present.warning():
         logs.say(warning)
     with present:
@@ -361,7 +361,7 @@ def _interrupted(
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()
     files.abandon()
-    files.sweep(output)
+    _sweep(output)
     present.abandon()
     shown = uris.without_secrets(output)
     with contextlib.suppress(OSError):
@@ -373,6 +373,13 @@ def _interrupted(
         )
         stdout.flush()
     os._exit(status)
+
+
+def _sweep(output: str) -> None:
+    """Sweeps until nothing is left: a killed process holds its files until its last thread ends."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while not files.sweep(output) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _check_runner(runner: str, given: Settings) -> None:

@@ -7,9 +7,12 @@ here fails; where a later Beam waits in another way, a death is noticed as late 
 """
 
 import contextlib
+import os
 import re
 import signal
 import threading
+import time
+import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
@@ -18,6 +21,9 @@ import psutil
 
 # For processes to end that were killed.
 GRACE_SECONDS = 5.0
+
+# A variable that worker processes inherit, by which they are known without their parents.
+_MARK = "REMBG_BEAM_RUN"
 
 _ENDED = re.compile(r"[Ww]orker subprocess exited with return code (-?\d+)")
 _KILLED_FOR_MEMORY = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
@@ -63,6 +69,7 @@ class Watch:
 
     def __enter__(self) -> "Watch":
         self._before, threading.excepthook = threading.excepthook, self._hear
+        os.environ[_MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
         return self
 
     def __exit__(
@@ -72,6 +79,7 @@ class Watch:
         traceback: Optional[TracebackType],
     ) -> None:
         threading.excepthook = self._before
+        os.environ.pop(_MARK, None)
 
     def forget(self) -> None:
         """The death is dealt with."""
@@ -118,9 +126,27 @@ def _counters(root: Path) -> Iterator[Path]:
 
 
 def end_all() -> None:
-    """Kills all processes that this one has started, and theirs."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
+    """Kills all worker processes of this one; returns when they are gone."""
+    found = set(psutil.Process().children(recursive=True)) | set(_orphans())
+    for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=GRACE_SECONDS)
+            process.kill()
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not all(map(_is_over, found)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _orphans() -> Iterator[psutil.Process]:
+    """Those whose shell, between them and this process, has died before them."""
+    mark = os.environ.get(_MARK)
+    for process in psutil.process_iter() if mark else ():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(_MARK) == mark:
+                yield process
+
+
+def _is_over(process: psutil.Process) -> bool:
+    """Whether all its threads have ended, and with them its locks, though nobody asks how."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    return True

@@ -472,6 +472,7 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
         ("in_memory", signal.SIGTERM),
         ("in_memory", signal.SIGHUP),
         ("multi_processing", signal.SIGINT),
+        ("multi_processing", signal.SIGHUP),
     ],
 )
 def test_ctrl_c(
@@ -494,12 +495,13 @@ def test_ctrl_c(
         text=True,
         # Whatever ran these tests in the background had SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 60
         while not list(out.glob("*.png")) and time.monotonic() < deadline:
             time.sleep(0.1)
         pressed = time.monotonic()
-        process.send_signal(how)
+        os.killpg(process.pid, how)  # as a terminal does
         stdout, stderr = process.communicate(timeout=30)
         took = time.monotonic() - pressed
     assert process.returncode == 128 + how, stderr

@@ -163,10 +163,13 @@ def end(folder: str) -> None:
         local.end(folder)
 
 
-def sweep(folder: str) -> None:
-    """Removes temporary files that processes no longer alive left under a local folder."""
-    if uris.is_local(folder):
-        local.sweep(folder)
+def sweep(folder: str) -> bool:
+    """Removes temporary files that processes no longer alive left under a local folder.
+
+    Returns:
+      Whether none is left there; those of processes that live, or are just dying, stay.
+    """
+    return not uris.is_local(folder) or local.sweep(folder)
 
 
 def _is_gs(uri: str) -> bool:

@@ -103,8 +103,8 @@ def end(folder: str) -> None:
                 _remove(_private.pop(root))
 
 
-def sweep(folder: str) -> None:
-    """Removes temporary files that processes no longer alive left under a folder."""
+def sweep(folder: str) -> bool:
+    """Removes temporary files of processes no longer alive; whether none is left under a folder."""
     room = os.path.join(_root(folder), naming.TEMPORARY)
     for lock_path, private in _private_folders(room):
         lock = filelock.FileLock(lock_path)
@@ -115,6 +115,7 @@ def sweep(folder: str) -> None:
         except (filelock.Timeout, OSError):
             continue  # its owner lives, or another process sweeps it
     _remove_if_empty(room)
+    return not os.path.lexists(room)
 
 
 @atexit.register
