@@ -21,6 +21,7 @@ from ..transforms import (
     SessionConfig,
     WebOptions,
     read,
+    slow,
     write,
 )
 from ..transforms.existing import ON_EXISTING
@@ -209,6 +210,12 @@ class Settings:
         MAX_PIXELS,
         kind="integer",
     )
+    max_picture_seconds: float = _setting(
+        "a picture in work for longer than these seconds is named in the log while it is; it goes "
+        f"on; default {slow.SECONDS:g}",
+        slow.SECONDS,
+        kind="number",
+    )
     allow_private_hosts: bool = _setting(
         "fetch http(s) URLs also from addresses that are not of the public internet: an "
         "intranet's, this machine's; only for lists whose every URL you trust",
@@ -299,6 +306,7 @@ class Settings:
             max_memory=self.max_memory,
             max_bytes=self.max_bytes,
             max_pixels=self.max_pixels,
+            max_picture_seconds=self.max_picture_seconds,
             web_options=self.web_options(),
             overwrite=self.on_existing != "fail",
         )

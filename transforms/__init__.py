@@ -15,8 +15,8 @@
     manifest, earlier   outcomes become a Parquet data set, and are read again
 
 Below all of them: `uris` (what a URI names), `concurrency` (a DoFn with threads), `failures` (where
-an exception becomes a row) and `metrics`. Importing and building pipelines needs no onnxruntime;
-workers do.
+an exception becomes a row), `metrics` and `slow` (what takes long). Importing and building
+pipelines needs no onnxruntime; workers do.
 """
 
 from .elements import Cutout, Failure, Outcome, Part, Source, Stored
