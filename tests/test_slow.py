@@ -48,6 +48,16 @@ def test_one_in_time_is_not_named_and_the_first_that_is_late_is_the_one_named() 
     assert all(line.startswith("late.jpg") for line in said.lines)
 
 
+def test_one_that_kept_the_watchdog_from_running_is_named_at_its_end() -> None:
+    times = iter([0.0, 5.0, 5.0])
+    said = Said()
+    dog = slow.Watchdog(said, clock=lambda: next(times))
+    dog._thread = threading.current_thread()  # that is busy
+    with dog.watch("slow.jp2", 4.0):
+        pass
+    assert said.lines == ["slow.jp2 was in work for 5 s, longer than max_picture_seconds=4"]
+
+
 def test_it_takes_one_thread_however_many_pictures() -> None:
     said = Said()
     dog = slow.Watchdog(said)

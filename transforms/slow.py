@@ -3,7 +3,9 @@
 In: the work on a picture, inside `with watch(name, seconds)`. Out: a warning that names it once it
 takes longer, and again each time that this has doubled; of work that ends in time, nothing. A
 decoder or a model can't be interrupted, but it can be told which picture it is. One thread of the
-process sleeps until the first picture would be late. Nothing here fails.
+process sleeps until the first picture would be late. Where it is kept from running, as by Pillow's
+decoder of JPEG 2000, which holds Python's lock, it names the picture at its end. Nothing here
+fails.
 """
 
 import contextlib
@@ -30,6 +32,7 @@ class _Work:
         self.seconds = seconds
         self.start = now
         self.due = now + seconds
+        self.is_named = False
 
 
 class Watchdog:
@@ -68,14 +71,19 @@ class Watchdog:
         finally:
             with self._changed:
                 self._in_work.discard(work)
+            if self._clock() - work.start > seconds and not work.is_named:
+                self._say("%s was in work for", work)
 
     def _run(self) -> None:
         while True:
             for work in self._late():
-                self._warn(
-                    "%s is in work for %.0f s, longer than max_picture_seconds=%g",
-                    *(work.name, self._clock() - work.start, work.seconds),
-                )
+                self._say("%s is in work for", work)
+
+    def _say(self, what: str, work: _Work) -> None:
+        took = self._clock() - work.start
+        self._warn(
+            f"{what} %.0f s, longer than max_picture_seconds=%g", work.name, took, work.seconds
+        )
 
     def _late(self) -> List[_Work]:
         """Those that are to be named now, as soon as there are any."""
@@ -89,6 +97,7 @@ class Watchdog:
                 self._changed.wait(min(self._wakes - now, _LONGEST_WAIT))
             for work in late:
                 work.due = now + (now - work.start)
+                work.is_named = True
             self._wakes = -math.inf  # it is awake
         return late
 
