@@ -162,6 +162,11 @@ class Settings:
     stack_masks: bool = _setting(
         "u2net_cloth_seg: rembg's one tall picture in place of three", False, kind="switch"
     )
+    to_srgb: bool = _setting(
+        "convert pictures with an ICC profile to sRGB by it; outputs have none then",
+        False,
+        kind="switch",
+    )
     cloth_category: Optional[str] = _setting(
         "u2net_cloth_seg: this one alone", choices=CLOTH_CATEGORIES
     )

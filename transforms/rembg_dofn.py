@@ -164,7 +164,8 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
             memory.budget().hold(memory.WORK, size),
             slow.watch(name, self.max_picture_seconds),
         ):
-            cutout = self._cutout(decode(_data(stored), opened), options)
+            picture = decode(_data(stored), opened, to_srgb=options.to_srgb)
+            cutout = self._cutout(picture, options)
             return Removed(cutout, memory.budget().hold(memory.RESULT, size_of(cutout), wait=False))
 
     def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
