@@ -20,6 +20,7 @@ from ..transforms import (
     SessionConfig,
     WebOptions,
     read,
+    slow,
     write,
 )
 from ..transforms.existing import ON_EXISTING
@@ -165,6 +166,11 @@ class Settings:
     stack_masks: bool = _setting(
         "u2net_cloth_seg: rembg's one tall picture in place of three", False, kind="switch"
     )
+    to_srgb: bool = _setting(
+        "convert pictures with an ICC profile to sRGB by it; outputs have none then",
+        False,
+        kind="switch",
+    )
     cloth_category: Optional[str] = _setting(
         "u2net_cloth_seg: this one alone", choices=CLOTH_CATEGORIES
     )
@@ -212,6 +218,12 @@ class Settings:
         f"a larger picture is a failure, before it is decoded; default {MAX_PIXELS}",
         MAX_PIXELS,
         kind="integer",
+    )
+    max_picture_seconds: float = _setting(
+        "a picture in work for longer than these seconds is named in the log while it is; it goes "
+        f"on; default {slow.SECONDS:g}",
+        slow.SECONDS,
+        kind="number",
     )
     allow_private_hosts: Union[bool, Tuple[str, ...]] = _setting(
         "fetch http(s) URLs also from addresses that are not of the public internet, an "
@@ -305,6 +317,7 @@ class Settings:
             max_memory=self.max_memory,
             max_bytes=self.max_bytes,
             max_pixels=self.max_pixels,
+            max_picture_seconds=self.max_picture_seconds,
             web_options=self.web_options(),
             overwrite=self.on_existing != "fail",
         )

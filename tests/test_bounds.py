@@ -68,7 +68,7 @@ def gif_with(number: int, block: bytes, at_end: bool = False) -> bytes:
 
 def tiff_of(size: int, part: int, number: int, *, tiles: bool = False, big: bool = False) -> bytes:
     """A TIFF of a byte a pixel whose strips (or tiles) of `part` a side all lie at one place."""
-    word, order = ("Q", ">") if big else ("I", "<")
+    word, order = ("Q", "<") if big else ("I", ">")
     start, each, few = (16, 20, 8) if big else (8, 12, 2)
     single = {256: size, 257: size, 258: 8, 259: 1, 262: 1, 277: 1}
     single |= {322: part, 323: part} if tiles else {278: part}
@@ -87,7 +87,7 @@ def tiff_of(size: int, part: int, number: int, *, tiles: bool = False, big: bool
     lists = [start] * number + [size * part] * number
     return b"".join(
         [
-            b"MM\0\x2b\0\x08\0\0" if big else b"II*\0",
+            b"II\x2b\0\x08\0\0\0" if big else b"MM\0*",
             struct.pack(order + word, at),
             bytes(size * size),
             struct.pack(order + ("Q" if big else "H"), len(single.keys() | listed)),
@@ -101,7 +101,7 @@ def tiff_of(size: int, part: int, number: int, *, tiles: bool = False, big: bool
 def j2k(size: int = 64, *, block: int = 4, precinct: int = 0, layers: int = 1) -> bytes:
     """A codestream that says it has so large a picture, such blocks and layers."""
     data = bytearray(kinds.saved(flat(), "JPEG2000", no_jp2=True))
-    data[8:16] = struct.pack(">II", size, size)
+    data[8:16] = data[24:32] = struct.pack(">II", size, size)  # in one tile
     at = data.index(b"\xff\x52")
     data[at + 6 : at + 8] = struct.pack(">H", layers)
     data[at + 10 : at + 12] = bytes([block, block])
@@ -190,6 +190,7 @@ def test_the_bounds_of_other_formats_are_met() -> None:
     assert decode(with_segments(1_000, 0xE1, b"Exif\0\0ab")).size == (64, 64)
     assert decode(gif_with(1_000, b"!\xfe\1a\0")).size == (64, 64)
     assert decode(tiff_of(64, 1, 64)).size == decode(tiff_of(64, 16, 16, tiles=True)).size
+    assert decode(tiff_of(64, 16, 4, big=True)).size == (64, 64)
     assert decode(avif_of_items(0)).size == (64, 64)
 
 

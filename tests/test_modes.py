@@ -10,6 +10,8 @@ import rembg
 from cutting import cut, cutout_of, rembgs_own
 from PIL import Image, ImageCms
 
+from rembg_beam.pipelines import record
+from rembg_beam.pipelines.settings import Settings
 from rembg_beam.transforms import Encoding, RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.elements import Cutout
 from rembg_beam.transforms.models import opening
@@ -239,3 +241,100 @@ def test_the_icc_profile_of_an_rgb_picture_is_kept(picture: Any, encoding: str) 
             image.load()
             assert image.info.get("icc_profile") == kept
     dofn.teardown()
+
+
+# to_srgb
+
+
+def wide() -> bytes:
+    """sRGB with red and green exchanged, which shows."""
+    swapped = SRGB.replace(b"rXYZ", b"tmpZ").replace(b"gXYZ", b"rXYZ").replace(b"tmpZ", b"gXYZ")
+    assert swapped != SRGB
+    return swapped
+
+
+# A level of each mode, by a profile, and what it is in sRGB.
+CONVERTED: Dict[str, Any] = {
+    "RGB": (wide, (200, 90, 20), (90, 200, 20)),
+    "RGBA": (wide, (200, 90, 20, 77), (90, 200, 20, 77)),
+    "L": (profiles.of_grey, 128, (188, 188, 188)),  # of linear light
+    "LA": (profiles.of_grey, (128, 77), (188, 188, 188, 77)),
+    "1": (profiles.of_grey, 255, (255, 255, 255)),
+    "P": (wide, 0, (90, 200, 20)),
+    "I;16": (profiles.of_grey, 128 * 257, (188, 188, 188)),
+    "CMYK": (profiles.of_inks, (255, 0, 0, 0), (164, 182, 159)),
+}
+
+
+def _of(mode: str) -> Image.Image:
+    image = Image.new(mode, (8, 6), CONVERTED[mode][1])
+    if mode == "P":
+        image.putpalette([200, 90, 20])
+    return image
+
+
+@pytest.mark.parametrize("mode", CONVERTED)
+def test_pictures_are_converted_to_srgb_by_their_profile(mode: str) -> None:
+    profile, _, expected = CONVERTED[mode]
+    data = saved(_of(mode), "TIFF", icc_profile=profile())
+    picture = decode(data, to_srgb=True)
+    assert picture.image.mode == ("RGBA" if mode in ("RGBA", "LA") else "RGB")
+    level = np.asarray(picture.image)[3, 3].astype(int)
+    assert np.abs(level - expected).max() <= 2
+    assert picture.icc_profile is None
+    plain = decode(data)
+    assert mode == "1" or plain.image.convert("RGBA").tobytes() != (
+        picture.image.convert("RGBA").tobytes()
+    )
+
+
+@pytest.mark.parametrize("mode", CONVERTED)
+@pytest.mark.parametrize(
+    "profile",
+    [
+        *(b"\0" * 200, SRGB[:200], SRGB[:128] + b"\xff" * 500, profiles.of_inks()[:132]),
+        profiles.of_grey() + b"no more",
+    ],
+    ids=["zeros", "cut", "nonsense", "no tags", "other colours"],
+)
+def test_without_a_usable_profile_levels_are_taken_as_they_are(mode: str, profile: bytes) -> None:
+    if mode in ("L", "LA", "1", "I;16") and profile[16:20] == b"GRAY":
+        profile = SRGB
+    data = saved(_of(mode), "TIFF", icc_profile=profile)
+    ours, plain = decode(data, to_srgb=True), decode(saved(_of(mode), "TIFF"))
+    assert (ours.image.mode, ours.image.tobytes()) == (plain.image.mode, plain.image.tobytes())
+    assert ours.icc_profile is None
+
+
+def test_a_colour_that_is_transparent_stays_so(picture: Any) -> None:
+    data = saved(picture(), "PNG", transparency=(250, 240, 20), icc_profile=wide())
+    image = decode(data, to_srgb=True).image
+    assert image.mode == "RGBA"
+    alpha = np.asarray(picture().convert("RGB")) == (250, 240, 20)
+    assert np.array_equal(np.asarray(image)[..., 3] == 0, alpha.all(-1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_cutout_is_made_of_the_converted_picture(mode: str, picture: Any) -> None:
+    profile = CONVERTED[mode][0]()
+    data = saved(picture(mode=mode), "JPEG", quality=95, icc_profile=profile)
+    ours = with_work(data, options=RemoveOptions(to_srgb=True))
+    converted = saved(decode(data, to_srgb=True).image, "PNG")
+    assert ours.parts == with_work(converted).parts
+    assert b"iCCP" not in ours.parts[0].data
+    assert ours.parts != with_work(data).parts
+
+
+def test_a_picture_without_a_profile_is_as_it_was(picture: Any) -> None:
+    data = saved(picture(), "JPEG")
+    assert with_work(data, options=RemoveOptions(to_srgb=True)).parts == with_work(data).parts
+
+
+def test_an_output_folder_remembers_it() -> None:
+    """Files made without it are not done for a run with it."""
+    with_it, without = (
+        record.of(Settings(model="tiny", output="out", to_srgb=given)) for given in (True, False)
+    )
+    assert with_it == {**without, "to_srgb": True}
+    with pytest.raises(ValueError, match="to_srgb='yes' must be True or False"):
+        RemoveOptions(to_srgb="yes")  # type: ignore[arg-type]

@@ -16,9 +16,9 @@
     manifest, earlier   outcomes become a Parquet data set, and are read again
 
 Below all of them: `uris` (what a URI names), `strict_json` (text to values), `concurrency` (a DoFn
-with threads), `failures` (where an exception becomes a row) and `metrics`. Importing and building
-pipelines needs no onnxruntime; workers do. Public names are imported when they are first used,
-since Beam takes a second.
+with threads), `failures` (where an exception becomes a row), `metrics` and `slow` (what takes
+long). Importing and building pipelines needs no onnxruntime; workers do. Public names are imported
+when they are first used, since Beam takes a second.
 """
 
 import importlib

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeV
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import memory, metrics
+from . import memory, metrics, slow, uris
 from .concurrency import ConcurrentDoFn
 from .elements import Cutout, Facts, Failure, Part, Stored, merged, size_of
 from .failures import attempt
@@ -66,6 +66,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
       max_memory: bytes of pictures in flight in a process, compressed and decoded; None for half
         of what the process may use. A picture that needs more is worked on alone.
       max_pixels: a larger picture is a failure, seen before it is decoded.
+      max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -80,6 +81,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         threads: Optional[int] = None,
         max_memory: Optional[int] = None,
         max_pixels: int = MAX_PIXELS,
+        max_picture_seconds: float = slow.SECONDS,
         opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
@@ -88,11 +90,13 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         self.encoding = encoding or Encoding()
         self.max_memory = max_memory
         self.max_pixels = max_pixels
+        self.max_picture_seconds = max_picture_seconds
         self.opener = opener
         check_encoding(self.options, self.encoding)
         for name, value in (("threads", threads), ("max_memory", max_memory)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name}={value!r} must be a positive integer")
+        check_seconds(max_picture_seconds)
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
@@ -126,7 +130,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         return memory.budget().hold(memory.READ, len(_data(element[1])), wait=False)
 
     def work(self, element: Tuple[Any, Union[bytes, Stored]]) -> Union[Removed, Failure]:
-        return attempt(STEP, self._remove, element[1])
+        return attempt(STEP, self._remove, *element)
 
     def emit(
         self,
@@ -151,12 +155,20 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         lease.release()
         yield element[0], cutout
 
-    def _remove(self, stored: Union[bytes, Stored]) -> Removed:
+    def _remove(self, key: Any, stored: Union[bytes, Stored]) -> Removed:
         extras = "{}" if isinstance(stored, bytes) else stored.extras
         options = self.options.with_extras(json.loads(extras))
-        opened = open_picture(_data(stored), self.max_pixels)
-        with memory.budget().hold(memory.WORK, self._bytes(opened.size, options)):
-            cutout = self._cutout(decode(_data(stored), opened), options)
+        name = _name(key, len(_data(stored)))
+        with slow.watch(name, self.max_picture_seconds):
+            opened = open_picture(_data(stored), self.max_pixels)
+        name = f"{name}, {opened.format} of {opened.width}x{opened.height},"
+        size = self._bytes(opened.size, options)
+        with (
+            memory.budget().hold(memory.WORK, size),
+            slow.watch(name, self.max_picture_seconds),
+        ):
+            picture = decode(_data(stored), opened, to_srgb=options.to_srgb)
+            cutout = self._cutout(picture, options)
             return Removed(cutout, memory.budget().hold(memory.RESULT, size_of(cutout), wait=False))
 
     def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
@@ -212,6 +224,13 @@ def _data(stored: Union[bytes, Stored]) -> bytes:
     return stored if isinstance(stored, bytes) else stored.data
 
 
+def _name(key: Any, size: int) -> str:
+    """Of a picture, in the log: its URI, or what stands for it in somebody's pipeline."""
+    uri = getattr(key, "uri", None)
+    shown = uris.without_secrets(uri) if uri else uris.without_secrets_in(str(key))[:200]
+    return f"{shown} ({size} bytes)"
+
+
 def default_threads(loaded: Loaded) -> int:
     """How many pictures one process works on at once.
 
@@ -223,6 +242,13 @@ def default_threads(loaded: Loaded) -> int:
     cores = int(cpu_count())
     alone = loaded.provider == CPU.name and loaded.batch == 1
     return cores if alone else cores + 2 * loaded.batch
+
+
+def check_seconds(max_picture_seconds: float) -> None:
+    """Raises `ValueError` for what is no time."""
+    is_number = isinstance(max_picture_seconds, (int, float))
+    if not is_number or isinstance(max_picture_seconds, bool) or not max_picture_seconds > 0:
+        raise ValueError(f"max_picture_seconds={max_picture_seconds!r} must be above 0")
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, uris, write
+from . import read, rembg_dofn, slow, uris, write
 from .elements import RunColumns, Source, as_source, to_json
 from .models import sessions
 from .models.config import SessionConfig
@@ -23,7 +23,7 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
-from .rembg_dofn import RemBGDoFn, check_encoding
+from .rembg_dofn import RemBGDoFn, check_encoding, check_seconds
 from .storage.web import WebOptions
 from .write import WriteCutouts
 
@@ -57,6 +57,7 @@ class RemoveBackground(beam.PTransform):
         several processes share a machine.
       max_bytes, max_pixels: a larger file or picture is a failure; seen before it is read whole, or
         decoded.
+      max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
       web_options: how pictures are fetched from http(s), and from which hosts they may be.
       overwrite: replace files of the outputs' names; if False, other bytes there are a failure.
       opener: makes a session of a configuration; a test may give its own.
@@ -73,6 +74,7 @@ class RemoveBackground(beam.PTransform):
     max_memory: Optional[int] = None
     max_bytes: int = read.MAX_BYTES
     max_pixels: int = MAX_PIXELS
+    max_picture_seconds: float = slow.SECONDS
     web_options: WebOptions = field(default_factory=WebOptions)
     overwrite: bool = True
     opener: sessions.Opener = open_session
@@ -89,6 +91,7 @@ class RemoveBackground(beam.PTransform):
                 "to; name a folder, local or of a file system such as gs://"
             )
         check_encoding(self.options, self.encoding)
+        check_seconds(self.max_picture_seconds)
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -123,6 +126,7 @@ class RemoveBackground(beam.PTransform):
                 threads=self.remove_threads,
                 max_memory=self.max_memory,
                 max_pixels=self.max_pixels,
+                max_picture_seconds=self.max_picture_seconds,
                 opener=self.opener,
             )
         ).with_outputs(rembg_dofn.FAILURES, main="cutouts")

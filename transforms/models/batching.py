@@ -68,6 +68,7 @@ class Batching:
       error: by how much a batch may differ from single runs, 0 if to the bit; see `Batches`.
       alone_exact: whether a run for one picture gives the bits of the model's own graph.
       as_map: the first output -> the map that rembg stretches to a mask.
+      check: raises for outputs, of one picture, of which no mask can be made.
 
     Attributes:
       calls, runs: how many calls were answered, by how many runs of the graph.
@@ -83,6 +84,7 @@ class Batching:
         error: float = 0.0,
         alone_exact: bool = True,
         as_map: Callable[[Any], Any] = np.asarray,
+        check: Callable[[List[Any]], None] = lambda outputs: None,
     ) -> None:
         self.inner = inner
         self.max_size = max_size
@@ -91,6 +93,7 @@ class Batching:
         self.error = error
         self.alone_exact = alone_exact
         self.as_map = as_map
+        self.check = check
         self.calls = 0
         self.runs = 0
         self._failed = 0
@@ -112,6 +115,7 @@ class Batching:
             self._count(calls=1)
         else:
             run = self._gathered(_Call(output_names, input_feed))
+        self.check(run.outputs)
         note(run)
         return run.outputs
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from . import batch_axis, catalogue, environment, files, predicting, proof, providers
+from . import batch_axis, catalogue, environment, files, outputs, predicting, proof, providers
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
 from .rembg_import import import_rembg
@@ -98,6 +98,8 @@ def _proved(config: SessionConfig) -> Loaded:
     if len(paths) == 1:
         batches, session = _batches(config, paths[0], loaded)
         loaded = _with_stand_in(loaded._replace(session=session), config, batches)
+    else:
+        loaded.session.decoder = outputs.CheckedSam(loaded.session.decoder)
     loaded = loaded._replace(checksum=files.checksum(model, paths))
     percent = 100 * loaded.share
     _log.info("%s runs on %s (%.0f %% of nodes)", model.name, loaded.provider, percent)
@@ -140,6 +142,7 @@ def _with_stand_in(loaded: Loaded, config: SessionConfig, batches: Batches) -> L
         error=batches.error,
         alone_exact=batches.alone_exact,
         as_map=_as_map(config),
+        check=outputs.checker(catalogue.find(config.model)),
     )
     if loaded.session is inner:
         return loaded._replace(session=stand_in, batch=size)

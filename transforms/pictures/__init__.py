@@ -3,6 +3,7 @@
     bounds      what would hold a decoder up is refused by its headers
     decode      bytes -> an upright Pillow image, or an error that says what the bytes are
     modes       ... in a mode that every option of rembg takes
+    srgb        ... in sRGB, by its ICC profile, where that is asked for
     options     what is asked for, checked
     cutout      image, session and options -> rembg's own result
     prompts     the arguments of particular models, checked

@@ -44,7 +44,7 @@ def masks_of(picture: Picture, session: Any, options: RemoveOptions) -> List[Ima
     The session may be used by many threads. A flat map gives a mask of zeros.
     """
     image = picture if getattr(session, "takes_pixels", False) else picture.image
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         masks: List[Image.Image] = session.predict(image, **options.extras)
     return masks
 

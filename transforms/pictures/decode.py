@@ -31,6 +31,7 @@ from .errors import (
 from .jpeg import decode_jpeg
 from .modes import as_rembg_takes_it, cutouts_profile
 from .picture import Picture
+from .srgb import in_srgb
 
 # Raster formats of picture data sets, HEIF with `pillow-heif` installed. Others stay closed: EPS,
 # say, starts another program.
@@ -93,7 +94,11 @@ def _check_size(format: str, size: Tuple[int, int], max_pixels: int) -> None:
 
 
 def decode(
-    data: bytes, opened: Optional[Image.Image] = None, *, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    opened: Optional[Image.Image] = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    to_srgb: bool = False,
 ) -> Picture:
     """The picture of a file's bytes; see the module's docstring.
 
@@ -101,9 +106,12 @@ def decode(
       data: the bytes.
       opened: what `open_picture` made of them, if it has been asked.
       max_pixels: the most that are decoded.
+      to_srgb: convert it by its ICC profile, if it has a usable one; it has none afterwards.
     """
     image = opened or open_picture(data, max_pixels)
-    if image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1:
+    by_profile = to_srgb and "icc_profile" in image.info
+    is_plain = image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1
+    if is_plain and not by_profile:
         pixels = decode_jpeg(data)
         if pixels is not None:
             return Picture(pixels=pixels, icc_profile=cutouts_profile(image))
@@ -113,6 +121,8 @@ def decode(
     except _DECODER_ERRORS as error:
         raise _explained(error, size) from error
     upright = as_rembg_takes_it(_upright(image))
+    if by_profile:
+        upright = in_srgb(upright)
     animated = _is_animated(image)
     return Picture(upright, animated=animated, icc_profile=cutouts_profile(upright))
 

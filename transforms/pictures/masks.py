@@ -39,7 +39,7 @@ def check_mask(masks: Sequence[Image.Image], peak: Optional[float], options: Rem
     """
     if options.empty_mask == "write":
         return
-    if peak is not None and peak < options.empty_mask_peak:
+    if peak is not None and not peak >= options.empty_mask_peak:
         raise EmptyMask(
             f"the model found nothing in it: the peak of its map is {peak:.3g}, below "
             f"empty_mask_peak={options.empty_mask_peak:g}"

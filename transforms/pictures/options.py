@@ -25,8 +25,10 @@ _THRESHOLDS = {
 
 _SWITCHES = (
     *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
-    "stack_masks",
 )
+
+# What rembg knows nothing of.
+_OWN_SWITCHES = ("stack_masks", "to_srgb")
 
 _BOUNDS = ("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak")
 
@@ -52,6 +54,9 @@ class RemoveOptions:
       vitmatte: soft edges by the ViTMatte model, which rembg downloads; uses the thresholds too.
       vitmatte_model: which ViTMatte, one of `VITMATTE_MODELS`; None for rembg's default.
       stack_masks: of a model with several masks rembg's own tall picture, one above the other.
+      to_srgb: convert pictures that have an ICC profile to sRGB by it, in place of rembg's way,
+        which takes levels as they are; those whose profile is damaged, or of other colours than
+        theirs, go that way all the same. Outputs have no profile then.
       alpha_matting_max_pixels: above so many pixels `decontaminate` takes the place of
         `alpha_matting`, whose time and memory grow faster than the picture. Raise it if you have
         minutes and gigabytes for each picture.
@@ -74,6 +79,7 @@ class RemoveOptions:
     vitmatte: bool = False
     vitmatte_model: Optional[str] = None
     stack_masks: bool = False
+    to_srgb: bool = False
     alpha_matting_max_pixels: int = 2_000_000
     empty_mask: str = "write"
     empty_mask_peak: float = 0.1
@@ -104,9 +110,7 @@ class RemoveOptions:
 
     def is_plain(self) -> bool:
         """Whether nothing but the plain cutout is asked for."""
-        return not any(
-            getattr(self, name) for name in (*_SWITCHES, "bgcolor") if name != "stack_masks"
-        )
+        return not any(getattr(self, name) for name in (*_SWITCHES, "bgcolor"))
 
     def is_mask_alone(self) -> bool:
         """Whether the mask is asked for as the model gave it."""
@@ -143,7 +147,7 @@ class RemoveOptions:
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
-        ours = ("extras", "stack_masks", *_BOUNDS)
+        ours = ("extras", *_OWN_SWITCHES, *_BOUNDS)
         changed = {
             option.name: getattr(self, option.name)
             for option in fields(self)
@@ -163,7 +167,7 @@ class RemoveOptions:
         return replace(self, **own, extras={**self.extras, **model})
 
     def _refuse_what_rembg_would_drop(self) -> None:
-        for name in _SWITCHES:
+        for name in (*_SWITCHES, *_OWN_SWITCHES):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         rules = {
