@@ -138,6 +138,41 @@ def test_pictures_that_would_share_a_file(
     assert out.startswith("2 written, 1 skipped, 0 failed")
 
 
+def test_one_picture_written_in_many_ways(
+    command: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: Any
+) -> None:
+    monkeypatch.chdir(photos)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (photos / "link").symlink_to(tmp_path / "elsewhere" / "deep")
+    (tmp_path / "elsewhere" / "a.png").write_bytes((photos / "a.png").read_bytes())
+    lines = ["a.jpg", "./a.jpg", "sub/../a.jpg", "link/../a.png"]
+    whole = [f"{photos}/A.JPG", f"file://{photos}/A.JPG", f"{photos}/sub/../A.JPG"]
+    with stdin("\n".join([*lines, *whole]).encode()):
+        _, out, _ = command("--input_list", "-")
+    assert out.startswith("3 written, 0 skipped, 0 failed")
+    assert tree(tmp_path / "out") == ["a.jpg.png", "a.png.png", f"{photos}/A.JPG.png"[1:]]
+    found = {row["uri"]: row["duplicates"] for row in rows(tmp_path / "out")}
+    assert found == {
+        f"{photos}/a.jpg": 2,
+        f"{photos}/A.JPG": 2,
+        f"{tmp_path}/elsewhere/a.png": 0,
+    }
+
+
+def test_a_byte_and_its_escape_are_two_names(
+    command: Any, photos: Path, tmp_path: Path, tree: Any
+) -> None:
+    folder = tmp_path / "bytes"
+    folder.mkdir()
+    for name in (b"x\xe9.jpg", b"x%E9.jpg"):
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write((photos / "a.jpg").read_bytes())
+    for counts in ("2 written, 0 skipped", "0 written, 2 skipped"):
+        _, out, _ = command("--input", folder)
+        assert out.startswith(counts)
+    assert tree(tmp_path / "out") == ["x%25E9.jpg.png", "x%E9.jpg.png"]
+
+
 def test_options_reach_the_pictures(command: Any, photos: Path, tmp_path: Path) -> None:
     status, _, err = command(
         *("--input", photos / "a.jpg", "--bgcolor", "white", "--post-process-mask"),

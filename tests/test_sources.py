@@ -75,7 +75,7 @@ def test_a_name_that_is_not_utf8(photos: Path) -> None:
     with open(os.path.join(os.fsencode(photos), b"\xff.jpg"), "wb") as file:
         file.write(data)
     found = [source for source in sources.find(str(photos)) if "%FF" in source.uri]
-    assert found == [Source(f"file://{photos}/%FF.jpg".replace("[", "%5B"), "%FF.jpg")]
+    assert found == [Source(f"file://{photos}/%FF.jpg".replace("[", "%5B"), r"\xff.jpg")]
     assert found[0].uri.encode()
 
 
