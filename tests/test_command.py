@@ -215,6 +215,7 @@ def test_max_failures(command: Any, photos: Path, limit: str, status: int) -> No
         (["--runner", "DataflowRunner"], "is a path of this machine"),
         (["--input", "/dev/null"], "'/dev/null' is a pipe, a socket or a device"),
         (["--input", "-"], "by --input_list -"),
+        (["--input_list", "file://nas/list.txt"], "--input_list 'file://nas/list.txt': 'file://"),
         (["--model=u2net_custom", "--model_path", "/dev/null"], "/dev/null' is a folder, a pipe"),
         (["--config", "/dev/zero"], "it has more than 1000000 bytes"),
     ],

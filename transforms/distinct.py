@@ -93,7 +93,10 @@ def _absolute(uri: str) -> str:
 
 def _place(uri: str) -> str:
     """The same for all ways of writing a local file's place but links."""
-    return _without_dots(uris.local_path(uri)) if uris.is_local(uri) else uri
+    try:
+        return _without_dots(uris.local_path(uri)) if uris.is_local(uri) else uri
+    except ValueError:  # of another host; the step that reads it will say so
+        return uri
 
 
 def _without_dots(path: str) -> str:
