@@ -1,6 +1,7 @@
 """The command, as a person runs it."""
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
@@ -495,6 +496,44 @@ def test_a_pipe_called_jpg_is_a_failed_row(command: Any, photos: Path) -> None:
     _, out, _ = command("--input", photos)
     assert out.startswith("7 written, 0 skipped, 4 failed")
     assert "pipe.jpg (read, OSError): " in out and "not a regular file" in out
+
+
+def test_a_folder_out_of_reach_is_a_failed_row(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    scandir = os.scandir
+
+    def listing(path: Any) -> Any:
+        if str(path) == str(photos / "sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listing)  # root may list everything
+    (photos / "b.pjpeg").touch()
+    _, out, _ = command("--input", photos)
+    assert out.startswith("5 written, 0 skipped, 4 failed")
+    assert f"{photos}/sub (find, PermissionError): [Errno 13] Permission denied" in out
+    assert "for lack of a picture's suffix: 1 (1 .pjpeg); a glob" in caplog.text
+
+
+def test_files_that_vanish_and_lose_their_permission_are_rows(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After they were found, before they are read."""
+    opened = os.open
+
+    def opening(path: Any, *more: Any) -> int:
+        if str(path).endswith("/a.png"):
+            os.unlink(path)
+        if str(path).endswith("/A.JPG"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", opening)
+    _, out, _ = command("--input", photos)
+    assert out.startswith("5 written, 0 skipped, 5 failed")
+    assert f"{photos}/a.png (read, FileNotFoundError): " in out
+    assert f"{photos}/A.JPG (read, PermissionError): " in out
 
 
 def test_a_name_that_is_both_a_file_and_a_folder(command: Any, photos: Path) -> None:
