@@ -19,7 +19,7 @@ from ..transforms import RemoveOptions, Source, WriteManifest, uris
 from ..transforms.distinct import DistinctSources
 from ..transforms.earlier import FailedSources, manifests
 from ..transforms.existing import SkipExisting
-from ..transforms.find import ReadLists, find_pictures
+from ..transforms.find import FindPictures, ReadLists
 from ..transforms.models import catalogue
 from ..transforms.models import files as model_files
 from ..transforms.outcomes import FailedOutcomes
@@ -100,24 +100,24 @@ def build(
 
 
 def _sources(pipeline: beam.Pipeline, settings: Settings, given: Sequence[InputList]) -> Any:
-    """The sources that the settings name, and a list of the lines that name none."""
+    """The sources that the settings name, and what names none: bad lines, folders out of reach."""
     output = str(settings.output)
     if settings.retry_failed:
         return pipeline | "Those that failed" >> FailedSources(output), []
-    found = (
+    found, unlisted = (
         pipeline
         | "Inputs" >> beam.Create(settings.input, reshuffle=False).with_output_types(str)
         | "Find pictures"
-        >> beam.FlatMap(
-            find_pictures, relative_to=settings.relative_to, exclude=output
-        ).with_output_types(Source)
+        >> beam.ParDo(
+            FindPictures(names=settings.relative_to is None, exclude=output)
+        ).with_outputs(FindPictures.FAILURES, main="found")
     )
     listed, bad_lines = (
         pipeline
         | "Lists" >> beam.Create(given, reshuffle=False).with_output_types(InputList)
         | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(ReadLists.FAILURES, main="listed")
     )
-    return (found, listed) | "All sources" >> beam.Flatten(), [bad_lines]
+    return (found, listed) | "All sources" >> beam.Flatten(), [unlisted, bad_lines]
 
 
 def _skip_existing(settings: Settings, since: Optional[float]) -> SkipExisting:

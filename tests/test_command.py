@@ -1,6 +1,7 @@
 """The command, as a person runs it."""
 
 import contextlib
+import errno
 import importlib.metadata
 import importlib.util
 import json
@@ -139,6 +140,41 @@ def test_pictures_that_would_share_a_file(
     assert out.startswith("2 written, 1 skipped, 0 failed")
 
 
+def test_one_picture_written_in_many_ways(
+    command: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: Any
+) -> None:
+    monkeypatch.chdir(photos)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (photos / "link").symlink_to(tmp_path / "elsewhere" / "deep")
+    (tmp_path / "elsewhere" / "a.png").write_bytes((photos / "a.png").read_bytes())
+    lines = ["a.jpg", "./a.jpg", "sub/../a.jpg", "link/../a.png"]
+    whole = [f"{photos}/A.JPG", f"file://{photos}/A.JPG", f"{photos}/sub/../A.JPG"]
+    with stdin("\n".join([*lines, *whole]).encode()):
+        _, out, _ = command("--input_list", "-")
+    assert out.startswith("3 written, 0 skipped, 0 failed")
+    assert tree(tmp_path / "out") == ["a.jpg.png", "a.png.png", f"{photos}/A.JPG.png"[1:]]
+    found = {row["uri"]: row["duplicates"] for row in rows(tmp_path / "out")}
+    assert found == {
+        f"{photos}/a.jpg": 2,
+        f"{photos}/A.JPG": 2,
+        f"{tmp_path}/elsewhere/a.png": 0,
+    }
+
+
+def test_a_byte_and_its_escape_are_two_names(
+    command: Any, photos: Path, tmp_path: Path, tree: Any
+) -> None:
+    folder = tmp_path / "bytes"
+    folder.mkdir()
+    for name in (b"x\xe9.jpg", b"x%E9.jpg"):
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write((photos / "a.jpg").read_bytes())
+    for counts in ("2 written, 0 skipped", "0 written, 2 skipped"):
+        _, out, _ = command("--input", folder)
+        assert out.startswith(counts)
+    assert tree(tmp_path / "out") == ["x%25E9.jpg.png", "x%E9.jpg.png"]
+
+
 def test_options_reach_the_pictures(command: Any, photos: Path, tmp_path: Path) -> None:
     status, _, err = command(
         *("--input", photos / "a.jpg", "--bgcolor", "white", "--post-process-mask"),
@@ -202,6 +238,7 @@ def test_a_run_in_which_everything_failed(
         (["--runner", "DataflowRunner"], "is a path of this machine"),
         (["--input", "/dev/null"], "'/dev/null' is a pipe, a socket or a device"),
         (["--input", "-"], "by --input_list -"),
+        (["--input_list", "file://nas/list.txt"], "--input_list 'file://nas/list.txt': 'file://"),
         (["--model=u2net_custom", "--model_path", "/dev/null"], "/dev/null' is a folder, a pipe"),
         (["--config", "/dev/zero"], "it has more than 1000000 bytes"),
     ],
@@ -606,6 +643,44 @@ def test_a_pipe_called_jpg_is_a_failed_row(command: Any, photos: Path) -> None:
     _, out, _ = command("--input", photos)
     assert out.startswith("7 written, 0 skipped, 4 failed")
     assert "pipe.jpg (read, OSError): " in out and "not a regular file" in out
+
+
+def test_a_folder_out_of_reach_is_a_failed_row(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    scandir = os.scandir
+
+    def listing(path: Any) -> Any:
+        if str(path) == str(photos / "sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listing)  # root may list everything
+    (photos / "b.pjpeg").touch()
+    _, out, _ = command("--input", photos)
+    assert out.startswith("5 written, 0 skipped, 4 failed")
+    assert f"{photos}/sub (find, PermissionError): [Errno 13] Permission denied" in out
+    assert "for lack of a picture's suffix: 1 (1 .pjpeg); a glob" in caplog.text
+
+
+def test_files_that_vanish_and_lose_their_permission_are_rows(
+    command: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After they were found, before they are read."""
+    opened = os.open
+
+    def opening(path: Any, *more: Any) -> int:
+        if str(path).endswith("/a.png"):
+            os.unlink(path)
+        if str(path).endswith("/A.JPG"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", opening)
+    _, out, _ = command("--input", photos)
+    assert out.startswith("5 written, 0 skipped, 5 failed")
+    assert f"{photos}/a.png (read, FileNotFoundError): " in out
+    assert f"{photos}/A.JPG (read, PermissionError): " in out
 
 
 def test_a_name_that_is_both_a_file_and_a_folder(command: Any, photos: Path) -> None:

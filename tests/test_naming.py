@@ -1,5 +1,6 @@
 """Output names: a pure function of one picture, different for different ones, never outside."""
 
+import os
 import posixpath
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rembg_beam.transforms import uris
 from rembg_beam.transforms.storage import naming
 
 # Names built of what makes trouble, besides any text at all.
@@ -22,8 +24,8 @@ AWKWARD = st.lists(
                 " ",
                 ".rembg_beam_tmp",
                 "%~",
-                "\udcff",
                 "2F",
+                *("\\xe9", "\\x5c", "x5c", "x89", "\\xef\\xbc\\x8f", "\uff0f"),
             ),
         ]
     ),
@@ -74,6 +76,62 @@ def test_different_names_stay_different(one: str, other: str) -> None:
     assert same == (one == other)
 
 
+FILE_NAMES = st.lists(
+    st.sampled_from(
+        [
+            b"\xe9",
+            b"\xc3",
+            b"\xa9",
+            b"%E9",
+            b"%",
+            b"25",
+            b"\\",
+            b"xe9",
+            b"x5c",
+            b"\\x5c",
+            b"a",
+            b"~",
+        ]
+    )
+    | st.binary(min_size=1, max_size=2),
+    min_size=1,
+    max_size=6,
+).map(lambda parts: b"".join(parts).replace(b"/", b"").replace(b"\0", b"") or b"a")
+
+
+@given(FILE_NAMES, FILE_NAMES)
+@example(b"x\xe9.jpg", b"x%E9.jpg")
+@example(b"x\xe9.jpg", rb"x\xe9.jpg")
+@example(rb"x\xe9.jpg", rb"x\x5cxe9.jpg")
+@example(b"\xef\xbc\x8f", rb"\xef\xbc\x8f")
+def test_files_of_a_folder_have_outputs_of_their_own(one: bytes, other: bytes) -> None:
+    """Whatever bytes their names are of."""
+    names = []
+    for file in (one, other):
+        uri = uris.local_uri("/photos/" + os.fsdecode(file))
+        names.append(naming.relative_name(uri, "/photos"))
+    assert [name.encode() for name in names]
+    if not {b".", b".."} & {one, other}:
+        outputs = [naming.output_name(name, ".png") for name in names]
+        assert (outputs[0] == outputs[1]) == (names[0] == names[1]) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("file", "output"),
+    [
+        (b"x\xe9.jpg", "x%E9.jpg.png"),
+        (b"x%E9.jpg", "x%25E9.jpg.png"),
+        (rb"x\xe9.jpg", "x%5Cxe9.jpg.png"),
+        (rb"x\x5cxe9.jpg", "x%5Cx5cxe9.jpg.png"),
+        (rb"x\a.jpg", "x%5Ca.jpg.png"),
+        ("\u00e9.jpg".encode(), "\u00e9.jpg.png"),
+    ],
+)
+def test_outputs_of_odd_bytes(file: bytes, output: str) -> None:
+    name = naming.relative_name(uris.local_uri("/photos/" + os.fsdecode(file)), "/photos")
+    assert naming.output_name(name, ".png") == output
+
+
 @given(st.lists(st.sampled_from(["a", "b c", ".d", "%20", "e..", "f?"]), min_size=1).map("/".join))
 def test_local_files_of_one_folder_keep_their_paths(path: str) -> None:
     assert naming.relative_name("/photos/" + path, "/photos") == path
@@ -88,6 +146,11 @@ def test_local_files_of_one_folder_keep_their_paths(path: str) -> None:
         ("gs://b/x/a.jpg", "gs://b/x/", "a.jpg"),
         ("/photos/a.jpg", None, "photos/a.jpg"),
         ("./photos//a.jpg", None, "photos/a.jpg"),
+        ("photos/../photos/a.jpg", None, "photos/a.jpg"),
+        ("/x/../photos/./a.jpg", None, "photos/a.jpg"),
+        ("../photos/a.jpg", None, "../photos/a.jpg"),
+        ("//photos/a.jpg", None, "photos/a.jpg"),
+        ("gs://b/x/../a.jpg", None, "b/x/../a.jpg"),
         ("file:///photos/a%20b.jpg", "/photos", "a b.jpg"),
         ("/photos/a%20b.jpg", "/photos", "a%20b.jpg"),
         ("https://me:pw@host/a.jpg?sig=1", None, "host/a.jpg^q11ed63e506bdcd62"),

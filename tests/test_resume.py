@@ -525,7 +525,7 @@ def test_fail_mode_refuses_whatever_is_there(go: Any, tmp_path: Path, photos: Pa
 def test_lines_and_pictures_without_a_name_are_not_retried(
     go: Any, tmp_path: Path, photos: Path
 ) -> None:
-    (tmp_path / "list").write_bytes(b"\xffx.jpg\n" + str(tmp_path / "x.jpg").encode())
+    (tmp_path / "list").write_bytes(b"\xff.jpg\n" + str(tmp_path / "x.jpg").encode())
     inputs = ["--input_list", str(tmp_path / "list"), "--relative_to", str(photos)]
     assert go(inputs=inputs)[1].startswith("0 written, 0 skipped, 2 failed")
     assert {row["error"] for row in latest(tmp_path / "out")} >= {"BadLine"}

@@ -8,7 +8,6 @@ from typing import Any, Callable, List
 import pytest
 
 from rembg_beam.pipelines import cli
-from rembg_beam.pipelines import run as command
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, SessionConfig, slow
 from rembg_beam.transforms.models import opening
 

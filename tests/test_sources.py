@@ -1,9 +1,11 @@
 """What an input stands for."""
 
+import errno
 import glob
 import os
+import shutil
 from pathlib import Path
-from typing import List, Set
+from typing import Any, List, Set
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 
 from rembg_beam.transforms import Source
 from rembg_beam.transforms.storage import sources
+from rembg_beam.transforms.storage.passed_over import PassedOver
 
 
-def names(pattern: object, **more: str) -> List[str]:
+def names(pattern: object, **more: Any) -> List[str]:
     return sorted(str(source.name) for source in sources.find(str(pattern), **more))
 
 
@@ -64,6 +67,59 @@ def test_an_output_folder_reached_by_a_link_is_no_input(photos: Path) -> None:
         names(f"{photos}/link/*", exclude=str(photos / "sub"))
 
 
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    left_out = ["a.pjpeg", "x/b.pjpeg", "c", "d.svg", "e.CR2"]
+    others = ["a.jpg", "notes.txt", "x/a.json", "film.mp4", ".DS_Store", "README.md", "t.csv"]
+    for name in (*left_out, *others):
+        (tmp_path / name).touch()
+    passed = PassedOver()
+    assert names(tmp_path, passed=passed) == ["a.jpg"]
+    assert passed.said(str(tmp_path)) == (
+        f"left out of the folder '{tmp_path}' for lack of a picture's suffix: 5 (2 .pjpeg, "
+        f"1 without one, 1 .svg, 1 .CR2); a glob would name them, such as '{tmp_path}/**/*.pjpeg'"
+    )
+    assert names(tmp_path / "**/*.pjpeg") == ["a.pjpeg", "x/b.pjpeg"]
+    passed = PassedOver()
+    assert names(tmp_path / "*.jpg", passed=passed) == ["a.jpg"]
+    assert passed.said(str(tmp_path)) is None
+
+
+def test_a_folder_that_is_gone_meanwhile_has_no_pictures(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "b/2.jpg", "c/3.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    passed = PassedOver()
+    found = sources.find(str(tmp_path), passed=passed)
+    assert next(found).name == "a/1.jpg"
+    shutil.rmtree(tmp_path / "b")
+    assert [source.name for source in found] == ["c/3.jpg"]
+    assert passed.unlisted == []
+
+
+@pytest.fixture
+def locked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder without the right to list it, which root has everywhere."""
+    folder, scandir = photos / "sub", os.scandir
+    folder.chmod(0)
+
+    def listing(path: Any) -> Any:
+        if str(path) == str(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listing)
+    return str(folder)
+
+
+def test_a_folder_that_can_not_be_listed(photos: Path, locked: str) -> None:
+    passed = PassedOver()
+    assert "a.jpg" in names(photos, passed=passed)
+    assert [error.filename for error in passed.unlisted] == [locked]
+    with pytest.raises(PermissionError):
+        sources.check(locked)
+
+
 def test_a_loop_of_links_ends(photos: Path) -> None:
     (photos / "sub" / "up").symlink_to(photos)
     assert names(photos).count("a.jpg") == 1
@@ -75,7 +131,7 @@ def test_a_name_that_is_not_utf8(photos: Path) -> None:
     with open(os.path.join(os.fsencode(photos), b"\xff.jpg"), "wb") as file:
         file.write(data)
     found = [source for source in sources.find(str(photos)) if "%FF" in source.uri]
-    assert found == [Source(f"file://{photos}/%FF.jpg".replace("[", "%5B"), "%FF.jpg")]
+    assert found == [Source(f"file://{photos}/%FF.jpg".replace("[", "%5B"), r"\xff.jpg")]
     assert found[0].uri.encode()
 
 

@@ -1,10 +1,10 @@
 """Distinct: sources -> sources no two of which would write the same file.
 
 In: sources, all of one run. Out: each with its name filled in and its path absolute, repetitions of
-one picture merged into one. Where different pictures, or one with different rembg arguments, would
-have the same output, none is written: each comes out as `(Source, Failure)` on the tag `FAILURES`,
-naming another; so does a source that has no name under `relative_to`. Only names and sources are
-shuffled.
+one picture merged into one, as which `p/a.jpg`, `p/../p/a.jpg` and their file URIs count. Where
+different pictures, or one with different rembg arguments, would have the same output, none is
+written: each comes out as `(Source, Failure)` on the tag `FAILURES`, naming another; so does a
+source that has no name under `relative_to`. Only names and sources are shuffled.
 """
 
 import os
@@ -49,7 +49,7 @@ class MergeOrRefuse(beam.DoFn):
         name, group = named
         # Sorted, so that a retry chooses the same one.
         every = sorted(group, reverse=True)
-        distinct = {(source.uri, source.extras): source for source in every}
+        distinct = {(_place(source.uri), source.extras): source for source in every}
         if len(distinct) == 1:
             metrics.count("find_pictures")
             (one,) = distinct.values()
@@ -88,7 +88,24 @@ class DistinctSources(beam.PTransform):
 
 def _absolute(uri: str) -> str:
     """A relative path says nothing to a later run, which may start in another folder."""
-    return os.path.abspath(uri) if uris.scheme(uri) is None else uri
+    return _without_dots(uri) if uris.scheme(uri) is None else uri
+
+
+def _place(uri: str) -> str:
+    """The same for all ways of writing a local file's place but links."""
+    try:
+        return _without_dots(uris.local_path(uri)) if uris.is_local(uri) else uri
+    except ValueError:  # of another host; the step that reads it will say so
+        return uri
+
+
+def _without_dots(path: str) -> str:
+    """The absolute path; `x/..` is left out of it, unless `x` is a link to elsewhere."""
+    whole = os.path.abspath(path)
+    if os.pardir in path.split(os.sep) and os.path.realpath(path) != os.path.realpath(whole):
+        folder, name = os.path.split(path)
+        return os.path.join(os.path.realpath(folder), name)
+    return whole
 
 
 def _name(source: Source, relative_to: Optional[str]) -> str:

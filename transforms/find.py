@@ -2,10 +2,12 @@
 
 In: what `--input` takes (a file, a folder, a glob, a URI), or input lists. Out: the sources they
 stand for. A line of a list that names no picture comes out as `(Source, Failure)` on
-the tag `FAILURES`, the line in place of its URI. An input that matches nothing, or a list that
+the tag `FAILURES`, the line in place of its URI; so does a folder below an input that can't be
+listed. An input that matches nothing, or a list that
 can't be opened, fails the pipeline.
 """
 
+import logging
 from typing import Any, Iterator, Optional
 
 import apache_beam as beam
@@ -13,27 +15,52 @@ from apache_beam.pvalue import TaggedOutput
 
 from . import metrics, uris
 from .elements import Failure, Source
-from .failures import attempt
+from .failures import attempt, failure
 from .storage import lists, sources
 from .storage.lists import InputList
+from .storage.passed_over import PassedOver
 
 STEP = "find"
 FAILURES = "failures"
+
+_log = logging.getLogger(__name__)
 
 # Of a bad line, for its row.
 LINE_CHARACTERS = 200
 
 
-def find_pictures(
-    pattern: str, *, relative_to: Optional[str], exclude: Optional[str]
-) -> Iterator[Source]:
-    """The pictures of one input; see `storage.sources.find`.
+@beam.typehints.with_input_types(str)
+@beam.typehints.with_output_types(Source)
+class FindPictures(beam.DoFn):
+    """The pictures of inputs; see `storage.sources.find`.
 
-    Each has the name that follows from its pattern, or none yet where names are `relative_to` a
+    Each has the name that follows from its pattern, or none yet where names are relative to a
     folder of the user's.
+
+    Args:
+      names: whether to name them.
+      exclude: the output folder, which is no input.
     """
-    for source in sources.find(pattern, exclude=exclude):
-        yield source if relative_to is None else Source(source.uri)
+
+    FAILURES = FAILURES
+
+    def __init__(self, *, names: bool, exclude: Optional[str]) -> None:
+        self.names = names
+        self.exclude = exclude
+
+    def process(self, pattern: str) -> Iterator[Any]:
+        passed = PassedOver()
+        for source in sources.find(pattern, exclude=self.exclude, passed=passed):
+            yield source if self.names else Source(source.uri)
+        for error in passed.unlisted:
+            metrics.count_failure(STEP, seconds=0)
+            yield TaggedOutput(FAILURES, (_folder(error), failure(STEP, error)))
+        if said := passed.said(pattern):
+            _log.info("%s", said)
+
+
+def _folder(error: OSError) -> Source:
+    return Source(uris.local_uri(error.filename))
 
 
 @beam.typehints.with_input_types(InputList)

@@ -33,8 +33,8 @@ _ANY = {
 def absent(uri: str) -> str:
     r"""What may be wrong with a name that no file has.
 
-    >>> absent("/home/me/~/a.jpg"), absent("gs://b/a.jpg")
-    ("`~` is the shell's: write the folder's whole path", '')
+    >>> absent("/home/me/x\\a.jpg"), absent("gs://b/a.jpg")
+    ('folders are divided by `/`', '')
     """
     local = uris.is_local(uri)
     name = uris.local_path(uri) if local else uri

@@ -75,12 +75,12 @@ def is_read_once(uri: str) -> bool:
         return True
     if not uris.is_local(uri):
         return False
-    path = uris.local_path(uri)
-    if is_own(path):
-        return True
     try:
+        path = uris.local_path(uri)
+        if is_own(path):
+            return True
         mode = os.stat(path).st_mode
-    except OSError:  # whoever opens it will say so
+    except (OSError, ValueError):  # whoever opens it will say so
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 

@@ -11,8 +11,10 @@ it has one; `^XX` stands there for what Windows' file systems refuse or drop.
 
 `output_name` escapes what would leave the output folder or lie in a room of the project's own
 there. Escapes are `%XX` of the UTF-8 bytes, and a `%` that could be read as one is escaped itself,
-so that different names stay different. `relative_name` raises `ValueError` for a URI that does not
-lie under `relative_to`.
+so that different names stay different. A byte of a file name that isn't UTF-8 is `\\xXX` in a name,
+which must be, and `%XX` in its output's: the byte E9 gives `%E9.jpg.png`, a file `%E9.jpg`
+`%25E9.jpg.png`. `relative_name` raises `ValueError` for a URI that does not lie under
+`relative_to`.
 """
 
 import hashlib
@@ -48,8 +50,15 @@ _RESERVED = re.compile(
     r"^(?:con|conin\$|conout\$|prn|aux|nul|(?:com|lpt)[\d¹²³])(?= *(?:\.|$))", re.IGNORECASE
 )
 
+# Behind a backslash of a file's own: it would be read as a byte's, so it becomes `\x5c`; and so
+# does one that would be read as quoted.
+_LIKE_A_BYTE = r"(?=(?:x5c)*x[89a-f][0-9a-f])"
+_TO_QUOTE = re.compile(rf"\\{_LIKE_A_BYTE}")
+
 _UNSAFE = re.compile(
-    rf"[\x00-\x1f\x7f\\\ud800-\udfff{_LOOK_ALIKES}]"
+    r"(?P<bytes>(?:\\x[89a-f][0-9a-f])+)"
+    rf"|(?P<quoted>\\x5c{_LIKE_A_BYTE})"
+    rf"|[\x00-\x1f\x7f\\\ud800-\udfff{_LOOK_ALIKES}]"
     r"|%(?=[0-9A-Fa-f]{2}|~)"
     r"|(?<=^[A-Za-z]):"
 )
@@ -98,10 +107,11 @@ def output_name(name: str, suffix: str) -> str:
 def _whole(uri: str) -> str:
     if uris.is_local(uri):
         path = _encodable(uris.local_path(uri).replace(os.sep, "/"))
-        components = [part for part in path.split("/") if part not in ("", ".")]
-        return ("/" if path.startswith("/") else "") + "/".join(components)
+        # Without `.`, `..` and `//`; POSIX would leave two slashes at the beginning.
+        whole = posixpath.normpath(re.sub("^/+", "/", path)) if path else ""
+        return "" if whole == "." else whole
     path = uris.bare(uri).partition("://")[2]
-    return _of_web(path, uri) if uris.is_web(uri) else path
+    return _of_web(path, uri) if uris.is_web(uri) else _encodable(path)
 
 
 def _of_web(path: str, uri: str) -> str:
@@ -127,8 +137,9 @@ def _marked(characters: str) -> str:
 
 
 def _encodable(path: str) -> str:
-    """The path with `%XX` for each byte of a file name that isn't UTF-8: Beam's strings must be."""
-    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
+    r"""The path, in UTF-8 as Beam's strings must be: each byte that isn't is `\xXX`."""
+    quoted = _TO_QUOTE.sub(r"\\x5c", path)
+    return re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", quoted)
 
 
 def _component(part: str, *, first: bool) -> str:
@@ -141,9 +152,31 @@ def _component(part: str, *, first: bool) -> str:
 
 
 def _escaped(part: str) -> str:
-    return _UNSAFE.sub(
-        lambda match: "".join(f"%{byte:02X}" for byte in os.fsencode(match[0])), part
+    return _UNSAFE.sub(_escape, part)
+
+
+def _escape(match: "re.Match[str]") -> str:
+    if match["quoted"]:
+        return "%5C"
+    if match["bytes"]:
+        return _escaped_bytes(bytes.fromhex(match["bytes"].replace("\\x", "")))
+    return _percent(os.fsencode(match[0]))
+
+
+def _escaped_bytes(data: bytes) -> str:
+    """Bytes as `%XX`; those that are UTF-8, which no file's name has so, in a way of their own."""
+    characters = (
+        (character, character.encode("utf-8", "surrogateescape"))
+        for character in data.decode("utf-8", "surrogateescape")
     )
+    return "".join(
+        _percent(encoded) if "\udc80" <= character <= "\udcff" else _percent(encoded, "%~")
+        for character, encoded in characters
+    )
+
+
+def _percent(data: bytes, mark: str = "%") -> str:
+    return "".join(f"{mark}{byte:02X}" for byte in data)
 
 
 def _shortened(part: str) -> str:

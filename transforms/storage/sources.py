@@ -15,7 +15,9 @@
 A source's name is its path relative to the pattern's fixed part: the folder itself, or the last
 folder before the first wildcard. Files under `exclude` (the output folder) are left out.
 
-`find` raises `NothingFound` for an input that matches no file, and what the storage raises.
+`find` raises `NothingFound` for an input that matches no file, and what the storage raises. What a
+walk leaves out is told as `PassedOver`: files that may be pictures and have no picture's suffix,
+and folders below that can't be listed; one that was removed meanwhile has no files.
 """
 
 import os
@@ -27,6 +29,7 @@ from wcmatch import glob
 from .. import uris
 from ..elements import Source
 from . import files, naming, web
+from .passed_over import PassedOver
 
 PICTURE_SUFFIXES = frozenset(
     [
@@ -56,21 +59,31 @@ class _Input(NamedTuple):
     is_folder: bool
 
 
-def find(pattern: str, *, exclude: Optional[str] = None) -> Iterator[Source]:
-    """The pictures of one input, as they are found; local ones by their absolute paths."""
+def find(
+    pattern: str, *, exclude: Optional[str] = None, passed: Optional[PassedOver] = None
+) -> Iterator[Source]:
+    """The pictures of one input, as they are found; local ones by their absolute paths.
+
+    Args:
+      pattern: the input.
+      exclude: the output folder, whose files are left out.
+      passed: where to note what else is left out.
+    """
+    passed = PassedOver() if passed is None else passed
     if uris.is_web(pattern):
         web.check(pattern)
         yield Source(pattern, naming.relative_name(pattern))
         return
     taken = _take_apart(pattern)
     found = False
-    for uri in _local_files(taken) if uris.is_local(pattern) else _remote_files(taken):
+    files_of = _local_files if uris.is_local(pattern) else _remote_files
+    for uri in files_of(taken, passed):
         if exclude is None or not is_under(uri, exclude):
             found = True
             yield Source(uri, naming.relative_name(uri, taken.base))
     if not found and _may_be_a_remote_folder(pattern):
-        yield from find(pattern + "/", exclude=exclude)
-    elif not found:
+        yield from find(pattern + "/", exclude=exclude, passed=passed)
+    elif not found and not passed.unlisted:
         raise NothingFound(_nothing_found(pattern, taken, exclude))
 
 
@@ -83,7 +96,7 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     if uris.is_local(pattern):
         _check_is_file_or_folder(uris.local_path(pattern))
     if uris.is_local(pattern) or uris.is_web(pattern):
-        next(find(pattern, exclude=exclude))
+        next(find(pattern, exclude=exclude), None)
         return
     taken = _take_apart(pattern)
     if next(_listed(taken, limit=1), None) is None:
@@ -141,31 +154,41 @@ def _fixed_part(pattern: str) -> str:
     return fixed[: fixed.rfind("/") + 1]
 
 
-def _local_files(taken: _Input) -> Iterator[str]:
+def _local_files(taken: _Input, passed: PassedOver) -> Iterator[str]:
     if not taken.is_folder:
         yield from map(uris.local_uri, glob.iglob(taken.pattern, flags=_FLAGS))
         return
-    for folder, folders, names in os.walk(taken.base, onerror=_raise):
+
+    def note(error: OSError) -> None:
+        if error.filename == taken.base:
+            raise error
+        if not isinstance(error, FileNotFoundError):
+            passed.unlisted.append(error)
+
+    for folder, folders, names in os.walk(taken.base, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if _is_picture(name):
                 yield uris.local_uri(os.path.join(folder, name))
+            else:
+                passed.add(name)
 
 
-def _remote_files(taken: _Input) -> Iterator[str]:
+def _remote_files(taken: _Input, passed: PassedOver) -> Iterator[str]:
     # In this matcher `//` of a scheme would be one separator: match below the fixed part.
     pattern = taken.pattern[len(taken.base) :]
     for uri in _listed(taken):
         below = uri[len(taken.base) :]
-        if taken.is_folder:
-            hidden = any(part.startswith(".") for part in below.split("/"))
-            matches = _is_picture(uri) and not hidden
-        else:
-            matches = below == pattern or glob.globmatch(
-                below, pattern, flags=_FLAGS | glob.FORCEUNIX
-            )
-        if matches and not uri.endswith("/"):
-            yield uri
+        if uri.endswith("/"):
+            continue
+        if not taken.is_folder:
+            if below == pattern or glob.globmatch(below, pattern, flags=_FLAGS | glob.FORCEUNIX):
+                yield uri
+        elif not any(part.startswith(".") for part in below.split("/")):
+            if _is_picture(uri):
+                yield uri
+            else:
+                passed.add(below.rpartition("/")[2])
 
 
 def _listed(taken: _Input, limit: Optional[int] = None) -> Iterator[str]:
@@ -202,7 +225,3 @@ def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
             f"{what}: a picture is {kind}; other files are named by a glob such as '{shown}/**/*'"
         )
     return f"{what}; the working directory is {os.getcwd()!r}" if uris.is_local(pattern) else what
-
-
-def _raise(error: OSError) -> None:
-    raise error
