@@ -15,7 +15,9 @@
     presence      which other runs are at work on the output folder
     workers       worker processes that die, and of what
     signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
-    run           the command that removes backgrounds: summary, Ctrl-C
+    running       the pipeline in a thread, and the next one where a worker process died
+    ending        what a run says at its end, and its exit status
+    run           the command that removes backgrounds, from its flags to its end, Ctrl-C's too
     __main__      start and end of the process
 
 It uses `rembg_beam.transforms`, which knows nothing of it.

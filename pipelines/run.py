@@ -11,52 +11,34 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 import argparse
 import contextlib
 import functools
-import gc
-import math
 import os
 import sys
-import threading
 import time
-from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Sequence, TextIO
+from typing import List, NoReturn, TextIO
 
-import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
     StandardOptions,
 )
 
-from ..transforms import memory, metrics, summary, uris
-from ..transforms.elements import FAILED, STATUSES
-from ..transforms.manifest import folder, new_run_id
+from ..transforms import memory, metrics, uris
+from ..transforms.manifest import new_run_id
 from ..transforms.storage import files
-from ..transforms.storage.lists import InputList, is_read_once
-from . import graph, logs, piped, presence, record, settings, signals, values, workers
+from ..transforms.storage.lists import is_read_once
+from . import ending, graph, logs, piped, presence, record, running, settings, signals, workers
 from .cli import help_to
 from .progress import Bar
 from .settings import Parsed, Settings
-from .status import FAILED_RUN, OK, UsageError
+from .status import OK, UsageError
 
 DEFAULT_RUNNER = "FnApiRunner"
 
 # Of progress shown, and of hearing Ctrl-C.
 TICK_SECONDS = 0.2
 
-# For a pipeline to end whose worker processes were killed.
-GRACE_SECONDS = 5.0
-
 # For killed processes to let go of their files; another run keeps its own.
 SWEEP_SECONDS = 1.0
-
-# Worker processes that may die before the run is given up.
-WORKER_DEATHS = 4
-
-
-class Finished(NamedTuple):
-    """A run that came to its end: what it did, and how long it took."""
-
-    summary: summary.Summary
-    seconds: float
 
 
 def command(arguments: List[str], stdout: TextIO) -> int:
@@ -109,18 +91,22 @@ def _run_over(
         try:
             with workers.Watch() as watch:
                 making = functools.partial(
-                    _pipeline, runner, options, parsed.settings, run, remembered.since, given
+                    running.pipeline, runner, options, parsed.settings, run, remembered.since, given
                 )
-                running = _Running(making, runner, watch, parsed.settings.on_existing != "fail")
-                _wait(running, present, lists, output, stdout)
+                at_work = running.Running(
+                    making, runner, watch, parsed.settings.on_existing != "fail"
+                )
+                _wait(at_work, present, lists, output, stdout)
         finally:
             files.end(output)
             files.sweep(output)
-        return _report(running, parsed.settings, remembered, Started(run, present.since), stdout)
+        return ending.report(
+            at_work, parsed.settings, remembered, ending.Started(run, present.since), stdout
+        )
 
 
 def _wait(
-    running: "_Running",
+    at_work: running.Running,
     present: presence.Presence,
     lists: piped.Lists,
     output: str,
@@ -129,221 +115,19 @@ def _wait(
     """Shows progress until the run's end; ends the process if it is asked to."""
     bar = Bar()
     try:
-        while not running.wait(TICK_SECONDS):
+        while not at_work.wait(TICK_SECONDS):
             bar.update()
         bar.update()
     except KeyboardInterrupt as stop:
         signals.ignore()
         bar.close()
-        _interrupted(running, present, lists, output, stdout, signals.status(stop))
+        _interrupted(at_work, present, lists, output, stdout, signals.status(stop))
     finally:
         bar.close()
 
 
-class Started(NamedTuple):
-    """A run's id, and when it began by the store's clock, if that is known."""
-
-    run: str
-    at: Optional[float]
-
-
-class _Attempt:
-    """A pipeline that runs in a thread of its own."""
-
-    def __init__(self, pipeline: beam.Pipeline) -> None:
-        self.error: Optional[BaseException] = None
-        self.result: Any = None
-        self._pipeline = pipeline
-        # What was imported and built stays: garbage is not looked for among it.
-        gc.freeze()
-        gc.enable()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
-        self._thread.start()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it ended within that time."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            self.result = self._pipeline.run()
-            self.result.wait_until_finish()
-        except BaseException as error:
-            self.error = error
-
-
-class _Running:
-    """A run: a pipeline, and after a worker process died another, which goes on from there.
-
-    Attributes:
-      died: worker processes that died.
-    """
-
-    def __init__(
-        self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
-    ) -> None:
-        self.runner = runner
-        self.start = time.monotonic()
-        self.seconds = 0.0
-        self.died = 0
-        self._make = make
-        self._watch = watch
-        self._goes_on = goes_on
-        self._failed: Optional[BaseException] = None
-        self._attempt = _Attempt(make())
-
-    @property
-    def error(self) -> Optional[BaseException]:
-        return self._failed or self._attempt.error
-
-    @property
-    def result(self) -> Any:
-        return self._attempt.result
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it ended within that time."""
-        ended = self._attempt.wait(seconds)
-        well = ended and self._attempt.error is None
-        if self._watch.death is not None and not well:
-            ended = not self._replaced(self._watch.death)
-        self.seconds = time.monotonic() - self.start
-        return ended
-
-    def _replaced(self, death: workers.Death) -> bool:
-        """Whether new worker processes go on in place of all there are."""
-        self.died += 1
-        workers.end_all()
-        self._attempt.wait(GRACE_SECONDS)
-        if death.signal is None or not self._goes_on or self.died >= WORKER_DEATHS:
-            self._failed = RuntimeError(f"{death}{_the_last(self.died)}")
-            return False
-        logs.say(f"{death}; new ones go on from what is written")
-        self._watch.forget()
-        self._attempt = _Attempt(self._make())
-        return True
-
-
-def _pipeline(
-    runner: str,
-    options: PipelineOptions,
-    given: Settings,
-    run: str,
-    since: Optional[float],
-    lists: Sequence[InputList],
-) -> beam.Pipeline:
-    try:
-        pipeline = beam.Pipeline(runner=runner, options=options)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    graph.build(pipeline, given, run, since, lists)
-    return pipeline
-
-
-def _the_last(died: int) -> str:
-    return f", after {died - 1} before it" if died > 1 else ""
-
-
-def _report(
-    running: _Running,
-    given: Settings,
-    remembered: record.Remembered,
-    started: Started,
-    stdout: TextIO,
-) -> int:
-    """Says what the run did; its exit status."""
-    if running.error is not None:
-        logs.say(f"the run failed: {logs.cause(running.error)}")
-        _print_counts(stdout)
-        if running.died:
-            _print_files(given, started.at, stdout)
-        _leave(record.take_back, given, remembered)
-        return FAILED_RUN
-    output = str(given.output)
-    run = started.run
-    try:
-        done = summary.read(output, run)
-    except (OSError, ValueError) as error:
-        logs.say(f"the run ended, and its counts can't be read: {error}")
-        return FAILED_RUN
-    if not done.total and given.retry_failed:
-        print("nothing to retry: no picture failed last", file=stdout)
-        return OK
-    if not done.total:
-        logs.say("the run failed: no input matched any picture")
-        _leave(record.take_back, given, remembered)
-        return FAILED_RUN
-    _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
-    _leave(record.settle, given, remembered)
-    excess = _too_many_failures(done, given.max_failures)
-    if excess:
-        logs.say(excess)
-    return FAILED_RUN if excess else OK
-
-
-def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
-    """What to say of a run with more failures than it may have; None of any other."""
-    failures = done.counts[FAILED]
-    if limit is not None:
-        excess = failures > values.max_failures(limit, done.total)
-        said = f"{failures} of {done.total} failed, more than --max_failures {limit} allows"
-        return said if excess else None
-    if failures < done.total or not failures:
-        return None
-    return "nothing was written or found done; --max_failures 100% would let that pass"
-
-
-def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:
-    """Changes the folder's record, on which nothing that was done depends any more."""
-    try:
-        change(given, remembered)
-    except (KeyboardInterrupt, OSError, ValueError) as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        logs.say(f"what the folder remembers stays as it is: {why}")
-
-
-def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
-    done = finished.summary
-    counts = ", ".join(f"{done.counts[status]} {status}" for status in STATUSES)
-    rate = done.total / finished.seconds
-    digits = 1 if rate >= 0.1 else 3
-    print(f"{counts}; {finished.seconds:.1f} s, {rate:.{digits}f} pictures/s", file=stdout)
-    for uri, step, error, message in done.failures:
-        text = f"{uris.without_secrets(uri)} ({step}, {error}): {message}"
-        # A terminal would obey the control characters of a name.
-        safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        print(f"  failed: {safe}", file=stdout)
-    more = done.counts[FAILED] - len(done.failures)
-    if more > 0:
-        print(f"  ... and {more} more", file=stdout)
-    what = "rows, the failures' among them" if done.counts[FAILED] else "rows"
-    print(f"{what}: {uris.without_secrets(rows)}", file=stdout)
-
-
-def _print_counts(stdout: TextIO) -> None:
-    """What this process counted; of other processes that did the work it knows nothing."""
-    tally = metrics.tally.snapshot()
-    if not tally:
-        return
-    counts = ", ".join(f"{tally.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
-    print(f"until then: {counts}", file=stdout)
-
-
-def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> None:
-    """How many files the worker processes wrote, of which nothing else is known."""
-    suffix = given.encoding().suffix
-    with contextlib.suppress(OSError, ValueError):
-        count = sum(
-            file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)
-            for file in files.listing(str(given.output))
-        )
-        print(f"until then: {count} files written, without rows; ", end="", file=stdout)
-    more = " with --on_existing skip" if given.on_existing == "fail" else ""
-    print(f"the same command{more} goes on from here", file=stdout)
-
-
 def _interrupted(
-    running: _Running,
+    at_work: running.Running,
     present: presence.Presence,
     lists: piped.Lists,
     output: str,
@@ -351,7 +135,7 @@ def _interrupted(
     status: int,
 ) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
-    elsewhere = running.result is not None and running.runner != DEFAULT_RUNNER
+    elsewhere = at_work.result is not None and at_work.runner != DEFAULT_RUNNER
     with contextlib.suppress(OSError):  # of a terminal that is gone
         logs.say("interrupted")
         if elsewhere:
@@ -365,7 +149,7 @@ def _interrupted(
     present.abandon()
     shown = uris.without_secrets(output)
     with contextlib.suppress(OSError):
-        _print_counts(stdout)
+        ending.print_counts(stdout)
         print(
             f"what is written stays in {shown}, no file is half-written; "
             "the same command goes on from here",

@@ -1,0 +1,122 @@
+"""A run's pipelines: one in a thread of its own, and another where a worker process died.
+
+In: what makes a pipeline of settings. Out: `Running`, which is waited for, with the error or the
+result it came to. `pipeline` raises `UsageError` for options of Beam's that make no sense.
+"""
+
+import gc
+import threading
+import time
+from typing import Any, Callable, Optional, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from ..transforms.storage.lists import InputList
+from . import graph, logs, workers
+from .settings import Settings
+from .status import UsageError
+
+# For a pipeline to end whose worker processes were killed.
+GRACE_SECONDS = 5.0
+
+# Worker processes that may die before the run is given up.
+WORKER_DEATHS = 4
+
+
+class _Attempt:
+    """A pipeline that runs in a thread of its own."""
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        self.error: Optional[BaseException] = None
+        self.result: Any = None
+        self._pipeline = pipeline
+        # What was imported and built stays: garbage is not looked for among it.
+        gc.freeze()
+        gc.enable()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._pipeline.run()
+            self.result.wait_until_finish()
+        except BaseException as error:
+            self.error = error
+
+
+class Running:
+    """A run: a pipeline, and after a worker process died another, which goes on from there.
+
+    Attributes:
+      died: worker processes that died.
+    """
+
+    def __init__(
+        self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
+    ) -> None:
+        self.runner = runner
+        self.start = time.monotonic()
+        self.seconds = 0.0
+        self.died = 0
+        self._make = make
+        self._watch = watch
+        self._goes_on = goes_on
+        self._failed: Optional[BaseException] = None
+        self._attempt = _Attempt(make())
+
+    @property
+    def error(self) -> Optional[BaseException]:
+        return self._failed or self._attempt.error
+
+    @property
+    def result(self) -> Any:
+        return self._attempt.result
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        ended = self._attempt.wait(seconds)
+        well = ended and self._attempt.error is None
+        if self._watch.death is not None and not well:
+            ended = not self._replaced(self._watch.death)
+        self.seconds = time.monotonic() - self.start
+        return ended
+
+    def _replaced(self, death: workers.Death) -> bool:
+        """Whether new worker processes go on in place of all there are."""
+        self.died += 1
+        workers.end_all()
+        self._attempt.wait(GRACE_SECONDS)
+        if death.signal is None or not self._goes_on or self.died >= WORKER_DEATHS:
+            self._failed = RuntimeError(f"{death}{_the_last(self.died)}")
+            return False
+        logs.say(f"{death}; new ones go on from what is written")
+        self._watch.forget()
+        self._attempt = _Attempt(self._make())
+        return True
+
+
+def pipeline(
+    runner: str,
+    options: PipelineOptions,
+    given: Settings,
+    run: str,
+    since: Optional[float],
+    lists: Sequence[InputList],
+) -> beam.Pipeline:
+    """The pipeline of a run, built."""
+    try:
+        made = beam.Pipeline(runner=runner, options=options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    graph.build(made, given, run, since, lists)
+    return made
+
+
+def _the_last(died: int) -> str:
+    return f", after {died - 1} before it" if died > 1 else ""
