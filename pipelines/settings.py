@@ -63,7 +63,7 @@ class Settings:
     )
     input_list: Tuple[str, ...] = _setting(
         "a file with one URI or one JSON object (uri, name, extras, and columns of your own) per "
-        "line; repeats",
+        "line, or - for standard input; repeats",
         (),
         kind="texts",
         metavar="FILE",

@@ -20,9 +20,10 @@ walk leaves out is told as `PassedOver`: files that may be pictures and have no 
 and folders below that can't be listed; one that was removed meanwhile has no files.
 """
 
+import functools
 import os
 import re
-from typing import Iterator, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from wcmatch import glob
 
@@ -77,8 +78,10 @@ def find(
     taken = _take_apart(pattern)
     found = False
     files_of = _local_files if uris.is_local(pattern) else _remote_files
+    # Files of one folder come one after another.
+    realpath = functools.lru_cache(maxsize=16)(os.path.realpath)
     for uri in files_of(taken, passed):
-        if exclude is None or not is_under(uri, exclude):
+        if exclude is None or not is_under(uri, exclude, realpath):
             found = True
             yield Source(uri, naming.relative_name(uri, taken.base))
     if not found and _may_be_a_remote_folder(pattern):
@@ -113,7 +116,7 @@ def _check_is_file_or_folder(path: str) -> None:
         )
 
 
-def is_under(uri: str, folder: str) -> bool:
+def is_under(uri: str, folder: str, realpath: Callable[[str], str] = os.path.realpath) -> bool:
     """Whether a file lies in a folder or deeper; local links in the folders are resolved.
 
     >>> is_under("gs://b/out/a.png", "gs://b/out"), is_under("gs://b/outer/a.png", "gs://b/out")
@@ -123,8 +126,8 @@ def is_under(uri: str, folder: str) -> bool:
         return False
     if uris.is_local(uri):
         head, tail = os.path.split(os.path.abspath(uris.local_path(uri)))
-        uri = os.path.join(os.path.realpath(head), tail)
-        folder = os.path.realpath(uris.local_path(folder))
+        uri = os.path.join(realpath(head), tail)
+        folder = realpath(uris.local_path(folder))
     return uri.startswith(folder.rstrip("/" + os.sep) + "/") or uri == folder
 
 
