@@ -131,6 +131,7 @@ COSTLY: Dict[str, Callable[[], bytes]] = {
     "scans, in colour": lambda: with_scans(3000, flat()),
     "scans, in grey": lambda: with_scans(3000, flat(mode="L")),
     "EXIF in pieces": lambda: with_segments(200_000, 0xE1, b"Exif\0\0ab"),
+    "large EXIF in pieces": lambda: with_segments(400, 0xE1, b"Exif\0\0" + bytes(60_000)),
     "comments of a JPEG": lambda: with_segments(200_000, 0xFE, b""),
     "texts": lambda: with_chunks(500_000, b"tEXt", b"a\0b"),
     "texts at the end": lambda: with_chunks(500_000, b"tEXt", b"a\0b", at_end=True),
@@ -187,7 +188,8 @@ def test_the_scans_of_further_pictures_in_the_file_are_not_counted() -> None:
 
 def test_the_bounds_of_other_formats_are_met() -> None:
     assert decode(with_chunks(9_000, b"tEXt", b"a\0b")).size == (64, 64)
-    assert decode(with_segments(1_000, 0xE1, b"Exif\0\0ab")).size == (64, 64)
+    assert decode(with_segments(90, 0xE1, b"Exif\0\0ab")).size == (64, 64)
+    assert decode(with_segments(1_000, 0xFE, b"")).size == (64, 64)
     assert decode(gif_with(1_000, b"!\xfe\1a\0")).size == (64, 64)
     assert decode(tiff_of(64, 1, 64)).size == decode(tiff_of(64, 16, 16, tiles=True)).size
     assert decode(tiff_of(64, 16, 4, big=True)).size == (64, 64)

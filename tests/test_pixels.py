@@ -103,15 +103,21 @@ def _is_one_of_many(kind: str) -> bool:
 def _expected_if_any(
     kind: str, data: bytes, session: Any, options: Dict[str, Any]
 ) -> Optional[Image.Image]:
-    """rembg's result; None where rembg dies or takes a palette's indices for levels."""
+    """rembg's result; None where rembg dies or takes a palette's indices for levels.
+
+    Of greys that are matted, that of the same picture in RGB: rembg gives up on fewer channels.
+    """
     if kind in ("P", "P, transparent") and (
         options.get("putalpha") or options.get("alpha_matting")
     ):
         return None
+    grey = kind in ("L JPEG", "LA", "L", "1")
+    if grey and options.get("alpha_matting"):
+        with Image.open(io.BytesIO(data)) as image:
+            data = kinds.saved(image.convert("RGB"), "PNG")
     try:
         return expected(data, session, options)
     except (ValueError, ZeroDivisionError, AssertionError):
-        grey = kind in ("L JPEG", "LA", "L", "1")
         matted = options.get("alpha_matting") or options.get("decontaminate")
         assert (kind == "1x1" and matted) or (grey and (matted or "bgcolor" in options)), kind
         return None

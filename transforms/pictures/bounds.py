@@ -23,6 +23,9 @@ MAX_SCANS = 100
 # Before the first scan of a JPEG: EXIF, profiles, depth maps, of 64 KB each at most.
 MAX_SEGMENTS = 2000
 
+# Of a JPEG's EXIF, which has one, or some for what is larger than a segment.
+MAX_EXIF = 100
+
 # Of a PNG, other than those of pixels.
 MAX_CHUNKS = 10_000
 
@@ -53,6 +56,7 @@ _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _SCAN = b"\xff\xda"
+_EXIF = b"Exif\0\0"
 
 _GIF_BLOCK = re.compile(rb"[!,;]")
 
@@ -79,11 +83,14 @@ def _refuse(number: str, what: str, most: int) -> None:
 
 
 def _check_jpeg(data: bytes) -> None:
-    scans = segments = components = 0
+    scans = segments = components = exif = 0
     for marker, body in _jpeg_markers(data):
         segments += not scans
         if segments > MAX_SEGMENTS:
             _refuse("JPEG with", f"{segments} segments before its pixels", MAX_SEGMENTS)
+        exif += data.startswith(_EXIF, body)
+        if exif > MAX_EXIF:
+            _refuse("JPEG with", f"{exif} segments of EXIF", MAX_EXIF)
         if marker in _FRAMES:
             components = 0 if marker in _PROGRESSIVE else data[body + 5]
         if marker == _SOS:
