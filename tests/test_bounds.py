@@ -113,6 +113,14 @@ def j2k(size: int = 64, *, block: int = 4, precinct: int = 0, layers: int = 1) -
     return bytes(data)
 
 
+def bmp_of_runs(width: int, height: int) -> bytes:
+    """Of eight bits, each line one pixel and its end."""
+    body, start = b"\1\2\0\0" * height + b"\0\1", 54 + 1024
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 0, 0, 256, 0)
+    name = b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start)
+    return name + header + bytes(1024) + body
+
+
 def avif_of_items(number: int) -> bytes:
     """An AVIF that names so many items that it has not, before its own."""
     data = kinds.saved(flat(), "AVIF", speed=10)
@@ -131,6 +139,7 @@ COSTLY: Dict[str, Callable[[], bytes]] = {
     "scans, in colour": lambda: with_scans(3000, flat()),
     "scans, in grey": lambda: with_scans(3000, flat(mode="L")),
     "EXIF in pieces": lambda: with_segments(200_000, 0xE1, b"Exif\0\0ab"),
+    "large EXIF in pieces": lambda: with_segments(400, 0xE1, b"Exif\0\0" + bytes(60_000)),
     "comments of a JPEG": lambda: with_segments(200_000, 0xFE, b""),
     "texts": lambda: with_chunks(500_000, b"tEXt", b"a\0b"),
     "texts at the end": lambda: with_chunks(500_000, b"tEXt", b"a\0b", at_end=True),
@@ -139,6 +148,8 @@ COSTLY: Dict[str, Callable[[], bytes]] = {
     "comments of a GIF": lambda: gif_with(200_000, b"!\xfe\1a\0"),
     "one comment of a GIF": lambda: gif_with(1, b"!\xfe" + b"\1a" * 500_000 + b"\0"),
     "comments after the first frame": lambda: gif_with(200_000, b"!\xfe\1a\0", at_end=True),
+    "a BMP in runs": lambda: bmp_of_runs(8000, 8000),
+    "the same without the file's header": lambda: bmp_of_runs(8000, 8000)[14:],
     "strips": lambda: tiff_of(64, 1, 200_000),
     "tiles of a pixel": lambda: tiff_of(500, 1, 250_000, tiles=True),
     "strips over each other": lambda: tiff_of(1000, 999, 10_000),
@@ -187,10 +198,12 @@ def test_the_scans_of_further_pictures_in_the_file_are_not_counted() -> None:
 
 def test_the_bounds_of_other_formats_are_met() -> None:
     assert decode(with_chunks(9_000, b"tEXt", b"a\0b")).size == (64, 64)
-    assert decode(with_segments(1_000, 0xE1, b"Exif\0\0ab")).size == (64, 64)
+    assert decode(with_segments(90, 0xE1, b"Exif\0\0ab")).size == (64, 64)
+    assert decode(with_segments(1_000, 0xFE, b"")).size == (64, 64)
     assert decode(gif_with(1_000, b"!\xfe\1a\0")).size == (64, 64)
     assert decode(tiff_of(64, 1, 64)).size == decode(tiff_of(64, 16, 16, tiles=True)).size
     assert decode(tiff_of(64, 16, 4, big=True)).size == (64, 64)
+    assert decode(bmp_of_runs(64, 64)).size == decode(bmp_of_runs(64, 64)[14:]).size == (64, 64)
     assert decode(avif_of_items(0)).size == (64, 64)
 
 

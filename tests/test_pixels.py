@@ -115,7 +115,10 @@ def _is_one_of_many(kind: str) -> bool:
 def _expected_if_any(
     kind: str, data: bytes, session: Any, options: Dict[str, Any]
 ) -> Optional[Image.Image]:
-    """rembg's result; None where rembg dies or takes a palette's indices for levels."""
+    """rembg's result; None where rembg dies or takes a palette's indices for levels.
+
+    Of greys that are matted, that of the same picture in RGB: rembg gives up on fewer channels.
+    """
     if kind in ("P", "P, transparent") and (
         options.get("putalpha") or options.get("alpha_matting")
     ):

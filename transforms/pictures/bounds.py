@@ -23,6 +23,9 @@ MAX_SCANS = 100
 # Before the first scan of a JPEG: EXIF, profiles, depth maps, of 64 KB each at most.
 MAX_SEGMENTS = 2000
 
+# Of a JPEG's EXIF, which has one, or some for what is larger than a segment.
+MAX_EXIF = 100
+
 # Of a PNG, other than those of pixels.
 MAX_CHUNKS = 10_000
 
@@ -31,6 +34,9 @@ MAX_PROFILES = 10
 
 # Of 255 bytes, in what a GIF has beside its first frame: comments, profiles, metadata.
 MAX_BLOCKS = 5000
+
+# Of a BMP in runs, which Pillow fills up in Python, byte by byte.
+MAX_RUN_PIXELS = 1 << 24
 
 # Of tiles and strips of a TIFF.
 MAX_TILES = 100_000
@@ -53,6 +59,10 @@ _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _SCAN = b"\xff\xda"
+_EXIF = b"Exif\0\0"
+
+# BMP's kinds of compression, 8 and 4 bits.
+_RUNS = (1, 2)
 
 _GIF_BLOCK = re.compile(rb"[!,;]")
 
@@ -79,11 +89,14 @@ def _refuse(number: str, what: str, most: int) -> None:
 
 
 def _check_jpeg(data: bytes) -> None:
-    scans = segments = components = 0
+    scans = segments = components = exif = 0
     for marker, body in _jpeg_markers(data):
         segments += not scans
         if segments > MAX_SEGMENTS:
             _refuse("JPEG with", f"{segments} segments before its pixels", MAX_SEGMENTS)
+        exif += data.startswith(_EXIF, body)
+        if exif > MAX_EXIF:
+            _refuse("JPEG with", f"{exif} segments of EXIF", MAX_EXIF)
         if marker in _FRAMES:
             components = 0 if marker in _PROGRESSIVE else data[body + 5]
         if marker == _SOS:
@@ -152,6 +165,18 @@ def _palette_bytes(flags: int) -> int:
     return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
 
 
+def _check_bmp(data: bytes, header: int = 14) -> None:
+    width, height = struct.unpack_from("<ii", data, header + 4)
+    (compression,) = struct.unpack_from("<I", data, header + 16)
+    pixels = abs(width * height)
+    if compression in _RUNS and pixels > MAX_RUN_PIXELS:
+        _refuse("BMP in runs with", f"{pixels} pixels", MAX_RUN_PIXELS)
+
+
+def _check_dib(data: bytes) -> None:
+    _check_bmp(data, header=0)
+
+
 def _check_tiff(data: bytes) -> None:
     layout = tiff.layout(data)
     if layout is None:
@@ -194,6 +219,8 @@ _CHECKS: Dict[bytes, Callable[[bytes], None]] = {
     b"\xff\xd8": _check_jpeg,
     b"\x89PNG": _check_png,
     b"GIF8": _check_gif,
+    b"BM": _check_bmp,
+    **{bytes([size, 0, 0, 0]): _check_dib for size in (40, 52, 56, 64, 108, 124)},
     b"II": _check_tiff,
     b"MM": _check_tiff,
     b"\xff\x4f\xff\x51": _check_jpeg2000,

@@ -118,10 +118,7 @@ def _matted(
     picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
 ) -> Tuple[Any, Optional[str]]:
     """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
-    image = picture.image
-    # Alpha matting takes three channels; the others make RGB of it by themselves.
-    if options.alpha_matting and image.mode not in _MATTED:
-        image = image.convert("RGB")
+    image = _as_pymatting_takes_it(picture.image, options)
     foreground.prepare()
     foreground.refused()
     for simpler in (options, options.without_matting(decontaminate=True)):
@@ -134,6 +131,13 @@ def _matted(
         # rembg itself goes on to decontaminate when alpha matting refuses.
         return removed, "decontaminate" if foreground.refused() else simpler.matting()
     return _by_rembg(picture.image, masks, options.without_matting()), None
+
+
+def _as_pymatting_takes_it(image: Image.Image, options: RemoveOptions) -> Image.Image:
+    """Alpha matting takes three channels, for RGB; the others make them of any image but LA."""
+    if options.alpha_matting and image.mode not in _MATTED:
+        return image.convert("RGB")
+    return image.convert("L") if image.mode == "LA" else image
 
 
 def _with_alpha_to_come(image: Image.Image, options: RemoveOptions) -> Image.Image:
