@@ -6,8 +6,7 @@ from typing import Any, Callable, Dict
 import numpy as np
 import profiles
 import pytest
-import rembg
-from cutting import cut, cutout_of, rembgs_own
+from cutting import cutout_of, rembgs_own
 from PIL import Image, ImageCms
 
 from rembg_beam.pipelines import record
@@ -45,33 +44,6 @@ def saved(image: Image.Image, format: str, **more: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **more)
     return buffer.getvalue()
-
-
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "1", "CMYK", "P"])
-@pytest.mark.parametrize("size", [(48, 32), (1, 1), (1, 400), (33, 7)])
-def test_the_pixels_are_rembgs_where_rembg_has_any(
-    own: Any, session: Any, picture: Any, mode: str, options: Dict[str, Any], size: Any
-) -> None:
-    image = picture(width=size[0], height=size[1], mode=mode)
-    data = saved(image, "TIFF" if mode in ("CMYK", "LA") else "PNG")
-    with Image.open(io.BytesIO(data)) as stored:
-        # What pymatting takes three channels of must have three.
-        is_grey = "alpha_matting" in options and mode in ("L", "LA", "1")
-        given = stored.convert("RGB") if is_grey else stored
-        try:
-            theirs = rembg.remove(given, session=own, **options)
-        except (ValueError, ZeroDivisionError, AssertionError):
-            # pymatting refuses a single pixel, and a mask without any background.
-            assert size == (1, 1) or "alpha_matting" in options
-            return
-    ours = cut(decode(data), session, RemoveOptions(**options))
-    if mode == "P" and ("putalpha" in options or "alpha_matting" in options):
-        # rembg takes the palette's indices for levels, and gives a PA that no PNG holds.
-        assert (ours.mode, ours.size) == ("RGBA", size)
-        return
-    assert (ours.mode, ours.size) == (theirs.mode, theirs.size)
-    assert np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
 def transparent_palette(picture: Any) -> bytes:

@@ -639,16 +639,21 @@ def results(output: Path) -> Set[Tuple[str, Tuple[str, ...]]]:
     return set(names)
 
 
+def pngs(output: Path) -> int:
+    """How many there are, in folders that come and go."""
+    return sum(name.endswith(".png") for _, _, names in os.walk(output) for name in names)
+
+
 def killed_again_and_again(many: Path, output: Path, seed: int, took: float) -> int:
     """Starts half of the runs, kills each at a moment by chance, and lets a last one end."""
     chance = random.Random(seed)
     kills = 0
     for _ in range(KILLS // 2):
-        before = len(list(output.rglob("*.png")))
+        before = pngs(output)
         process = start(many, output)
         # Mostly in the middle of the work, now and then while it starts.
         while chance.random() < 0.99 and process.poll() is None:
-            if len(list(output.rglob("*.png"))) > before:
+            if pngs(output) > before:
                 break
             time.sleep(0.02)
         time.sleep(chance.uniform(0, took / KILLS / 2))
@@ -681,7 +686,7 @@ def kill_a_worker(process: "subprocess.Popen[str]", output: Path) -> None:
             for child in psutil.Process(process.pid).children(recursive=True)
             if "sdk_worker" in " ".join(child.cmdline()) and child.name() != "sh"
         ]
-        if workers and len(list(output.rglob("*.png"))) > 20:
+        if workers and pngs(output) > 20:
             workers[-1].kill()
             return
         time.sleep(0.05)
