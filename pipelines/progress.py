@@ -8,10 +8,14 @@ import logging
 import sys
 from typing import Dict
 
-from tqdm import tqdm
-
 from ..transforms import metrics
 from ..transforms.elements import FAILED, STATUSES
+from .status import UsageError
+
+try:
+    from tqdm import tqdm
+except ValueError as error:  # it reads TQDM_MININTERVAL and its kin when it is imported
+    raise UsageError(f"an environment variable TQDM_… makes no sense: {error}") from error
 
 
 class Handler(logging.Handler):

@@ -384,6 +384,17 @@ def test_a_variable_that_is_no_number_is_named(
     assert f"the environment variable {name} is {value!r} and must be one whole number" in err
 
 
+def test_a_variable_of_tqdms_that_is_no_number_is_wrong_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"],
+        env={**os.environ, "TQDM_MININTERVAL": "often"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "TQDM_" in done.stderr and "'often'" in done.stderr
+
+
 def test_no_own_flag_hides_one_of_beams() -> None:
     assert not set(settings.own_flags()) & {f"--{name}" for name in beam_options.names()}
 

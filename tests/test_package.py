@@ -35,6 +35,14 @@ def test_every_module_has_a_docstring_and_its_doctests_hold() -> None:
         assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 
 
+def test_every_public_name_is_there() -> None:
+    for name in rembg_beam.transforms.__all__:
+        assert getattr(rembg_beam.transforms, name).__name__ == name
+    assert set(rembg_beam.transforms.__all__) <= set(dir(rembg_beam.transforms))
+    with pytest.raises(AttributeError, match="has no attribute 'RemoveBackgrund'"):
+        rembg_beam.transforms.RemoveBackgrund  # noqa: B018
+
+
 def test_no_module_is_loaded_twice() -> None:
     """`python -m pytest` puts the root on the path, where `transforms` is a second one."""
     assert not {"transforms", "pipelines"} & set(sys.modules), "run it as `pytest`"

@@ -13,6 +13,7 @@
     storage/naming      its name follows from its own input alone             "x/a.jpg.png"
     write               its file appears, whole or not at all                 Outcome
     remove_background   the steps in a row, one outcome for every element
+    fast/               loops that give Pillow's and rembg's bits sooner, loaded when they pay
     manifest, earlier   outcomes become a Parquet data set, and are read again
 
 Below all of them: `uris` (what a URI names), `strict_json` (text to values), `concurrency` (a DoFn
