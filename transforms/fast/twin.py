@@ -15,8 +15,8 @@ from typing import Callable, Generic, Iterator, Optional, TypeVar
 
 F = TypeVar("F")
 
-# Of a core, spent the slow way: loading takes half a second and a hundred megabytes on a machine that
-# has it compiled, and the fast way saves three quarters.
+# Of a core, spent the slow way: loading takes half a second and a hundred megabytes on a machine
+# that has it compiled, and the fast way saves three quarters.
 PAYS_SECONDS = 0.7
 
 _log = logging.getLogger(__name__)
