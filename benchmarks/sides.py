@@ -104,22 +104,21 @@ def rembg_p(bench: Bench, home: Path, model: str, size: str) -> Side:
 
 def plain_dofn(bench: Bench, home: Path, model: str, size: str) -> Side:
     """The DoFn that one writes without rembg-beam."""
-
-    def run(number: int) -> Cost:
-        command = [PYTHON, HERE / "plain_dofn.py", model]
-        inputs = photos.folder(bench.place, size, number)
-        return timed([*command, inputs, fresh(bench.place / "plain-dofn")], home)
-
-    return run
+    return _script(bench, home, "plain_dofn", model, size)
 
 
 def pool(bench: Bench, home: Path, model: str, size: str) -> Side:
     """The script that a good engineer would write instead."""
+    return _script(bench, home, "pool_script", model, size)
+
+
+def _script(bench: Bench, home: Path, name: str, model: str, size: str) -> Side:
+    """A program of this folder that takes a model, an input and an output."""
 
     def run(number: int) -> Cost:
-        command = [PYTHON, HERE / "pool_script.py", model]
+        command = [PYTHON, HERE / f"{name}.py", model]
         inputs = photos.folder(bench.place, size, number)
-        return timed([*command, inputs, fresh(bench.place / "pool")], home)
+        return timed([*command, inputs, fresh(bench.place / name.replace("_", "-"))], home)
 
     return run
 
