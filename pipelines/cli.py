@@ -6,6 +6,7 @@ whatever the libraries print included. A command's own imports wait until it is 
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import sys
 from typing import Any, List, Optional, Sequence, TextIO
@@ -23,7 +24,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             logs.say(str(error))
             return WRONG_USE
         except KeyboardInterrupt as stop:
-            logs.say("interrupted before anything ran")
+            with contextlib.suppress(OSError):  # of a terminal that is gone
+                logs.say("interrupted before anything ran")
             return signals.status(stop)
 
 

@@ -36,7 +36,8 @@ def results_only_on_stdout() -> Iterator[TextIO]:
         with open(saved, "w", encoding="utf-8", closefd=False) as stdout:
             yield stdout
     finally:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # of a terminal that is gone
+            sys.stdout.flush()
         os.dup2(saved, 1)
         os.close(saved)
 

@@ -449,13 +449,13 @@ sys.exit(cli.main(sys.argv[1:]))
 
 WAITING = """
 import fcntl, os, sys, termios
-from rembg_beam.pipelines import cli
+from rembg_beam.pipelines.__main__ import start
 from rembg_beam.transforms.models import opening
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 ready = int(sys.argv.pop(1))
 opening._rembg_session = lambda *arguments: os.read(ready, 1)
-sys.exit(cli.main(sys.argv[1:]))
+start()
 """
 
 
