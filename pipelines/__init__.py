@@ -2,6 +2,7 @@
 
     cli           which of the commands is meant
     status        how it ends
+    lean          Beam and rembg, imported without what a run never uses
     settings      flags and a YAML file -> checked `Settings`, and where each value comes from
     values        a flag's text -> the value of a setting's kind
     documents     YAML text -> a value, or what is wrong with it, and where

@@ -11,7 +11,7 @@ import importlib.metadata
 import sys
 from typing import Any, List, Optional, Sequence, TextIO
 
-from . import logs, signals
+from . import lean, logs, signals
 from .status import FAILED_RUN, OK, WRONG_USE, UsageError
 
 
@@ -31,6 +31,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def _command(arguments: List[str], stdout: TextIO) -> int:
     if arguments[:1] == ["run"]:
+        if not any("runner" in word or word.startswith("--config") for word in arguments):
+            lean.import_beam()
         from . import run
 
         return run.command(arguments[1:], stdout)

@@ -26,7 +26,20 @@ from ..transforms import memory, metrics, uris
 from ..transforms.manifest import new_run_id
 from ..transforms.storage import files
 from ..transforms.storage.lists import is_read_once
-from . import ending, graph, logs, piped, presence, record, running, settings, signals, workers
+from . import (
+    beam_options,
+    ending,
+    graph,
+    lean,
+    logs,
+    piped,
+    presence,
+    record,
+    running,
+    settings,
+    signals,
+    workers,
+)
 from .cli import help_to
 from .progress import Bar
 from .settings import Parsed, Settings
@@ -58,11 +71,13 @@ def command(arguments: List[str], stdout: TextIO) -> int:
 
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
-    options = PipelineOptions(parsed.beam)
+    options = beam_options.Options(parsed.beam)
     runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
     _check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
     graph.check(parsed.settings)
+    if runner == DEFAULT_RUNNER:
+        lean.prepare_rembg()
     with piped.Lists(parsed.settings.input_list) as lists:
         return _run_over(lists, parsed, runner, options, stdout)
 

@@ -1,4 +1,4 @@
-"""What is left for later: compiled loops until they pay, pymatting until it is asked for."""
+"""What is left for later: compiled loops until they pay, what is imported until it is asked for."""
 
 import logging
 import subprocess
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rembg_beam.pipelines import cli, lean, status
 from rembg_beam.transforms.fast import plain, resample, twin
 from rembg_beam.transforms.fast.plain import PlainCutout
 from rembg_beam.transforms.fast.twin import Twin
@@ -118,20 +119,59 @@ def test_a_rembg_that_needs_it_at_once_gets_it() -> None:
     printed = run("""
         import sys
         from rembg_beam.transforms.models import rembg_import
-        real = rembg_import._later
-        rembg_import._later = lambda module, name: 1 / 0
+        deferring = rembg_import._Deferring
+        deferring._later = lambda self, module, name: 1 / 0
         print(rembg_import.import_rembg().__name__, "pymatting" in sys.modules)
         print(rembg_import.import_rembg().bg.estimate_foreground_ml.__module__[:9])
     """)
     assert printed.split() == ["rembg", "True", "pymatting"]
 
 
-def test_a_plain_run_needs_neither_numba_nor_pymatting(tmp_path: Any, photos: Any) -> None:
+LATER = {"jsonschema", "numba", "pandas", "pymatting", "scipy", "skimage"}
+
+
+def test_a_plain_run_imports_nothing_that_it_does_not_use(tmp_path: Any, photos: Any) -> None:
+    """Fails when a later Beam, rembg or pyarrow can't do without."""
     printed = run(f"""
         import sys
         from rembg_beam.pipelines.cli import main
         main(["run", "--input", {str(photos / "a.jpg")!r}, "--output", {str(tmp_path / "out")!r},
               "--model", "tiny"])
-        print("modules:", *({{"numba", "pymatting"}} & set(sys.modules)))
+        print("modules:", *({LATER!r} & set(sys.modules)))
     """)
     assert printed.endswith("modules:\n")
+
+
+def test_what_was_left_for_later_gives_the_same_pixels(tmp_path: Any, photos: Any) -> None:
+    """`kernel = disk(1)` is computed where rembg is imported; without scipy, when it is used."""
+    words = ["run", "--input", str(photos / "a.jpg"), "--model", "tiny", "--post_process_mask"]
+    program = """
+        from rembg_beam.pipelines import cli
+        {before}
+        raise SystemExit(cli.main({words!r}))
+    """
+    plainly = "import rembg, pandas; from rembg_beam.transforms.models import rembg_import"
+    for name, before in (("lean", "pass"), ("plain", plainly)):
+        run(program.format(before=before, words=[*words, "--output", str(tmp_path / name)]))
+    lean, plain = (
+        np.asarray(Image.open(next((tmp_path / name).rglob("*.png")))) for name in ("lean", "plain")
+    )
+    assert np.array_equal(lean, plain) and 0 < lean[..., 3].mean() < 255
+
+
+def test_a_beam_that_needs_what_is_hidden_gets_it() -> None:
+    printed = run("""
+        import sys
+        from rembg_beam.pipelines import lean
+        lean.HIDDEN = lean.HIDDEN | {"grpc"}
+        lean.import_beam()
+        import apache_beam, pandas
+        print("grpc" in sys.modules, pandas.__name__)
+    """)
+    assert printed.split() == ["True", "pandas"]
+
+
+@pytest.mark.parametrize("words", [["--runner", "PrismRunner"], ["--config=job.yaml"]])
+def test_another_runner_gets_all_of_beam(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lean, "import_beam", lambda: pytest.fail("hidden from another runner"))
+    assert cli.main(["run", *words, "--nonsense"]) == status.WRONG_USE
