@@ -11,11 +11,15 @@ setup(
     packages=[
         "rembg_beam.transforms",
         "rembg_beam.transforms.fast",
-        "rembg_beam.transforms.storage",
-        "rembg_beam.transforms.storage.web",
-        "rembg_beam.transforms.pictures",
+        "rembg_beam.transforms.folder",
         "rembg_beam.transforms.models",
+        "rembg_beam.transforms.pictures",
+        "rembg_beam.transforms.runtime",
+        "rembg_beam.transforms.sources",
+        "rembg_beam.transforms.store",
+        "rembg_beam.transforms.store.web",
         "rembg_beam.pipelines",
+        "rembg_beam.pipelines.commands",
     ],
     package_data={
         "rembg_beam.transforms": ["py.typed"],

@@ -11,14 +11,12 @@
     graph         settings -> the pipeline's transforms
     progress      what a person sees while it runs
     logs          which words go to which stream
-    models        the command that lists models and fetches their files
-    providers     the command that tells which execution providers work
     presence      which other runs are at work on the output folder
     workers       worker processes that die, and of what
     signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
     running       the pipeline in a thread, and the next one where a worker process died
     ending        what a run says at its end, and its exit status
-    run           the command that removes backgrounds, from its flags to its end, Ctrl-C's too
+    commands/     what each command does
     __main__      start and end of the process
 
 It uses `rembg_beam.transforms`, which knows nothing of it.

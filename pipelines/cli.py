@@ -33,7 +33,7 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
     if arguments[:1] == ["run"]:
         if not any("runner" in word or word.startswith("--config") for word in arguments):
             lean.import_beam()
-        from . import run
+        from .commands import run
 
         return run.command(arguments[1:], stdout)
     try:
@@ -55,12 +55,12 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
 def _tell(namespace: argparse.Namespace, stdout: TextIO) -> None:
     """The commands that run no pipeline."""
     if namespace.command == "providers":
-        from . import providers
+        from .commands import providers
 
         logs.to_stderr()
         providers.show(stdout)
         return
-    from . import models
+    from .commands import models
 
     if namespace.names is None:
         models.show(stdout)

@@ -9,10 +9,11 @@ import contextlib
 import math
 from typing import Any, NamedTuple, Optional, TextIO
 
-from ..transforms import metrics, summary, uris
 from ..transforms.elements import FAILED, STATUSES
-from ..transforms.manifest import folder
-from ..transforms.storage import files
+from ..transforms.folder import summary
+from ..transforms.folder.manifest import folder
+from ..transforms.runtime import metrics
+from ..transforms.store import stores, uris
 from . import logs, record, values
 from .running import Running
 from .settings import Settings
@@ -124,7 +125,7 @@ def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> Non
     with contextlib.suppress(OSError, ValueError):
         count = sum(
             file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)
-            for file in files.listing(str(given.output))
+            for file in stores.listing(str(given.output))
         )
         print(f"until then: {count} files written, without rows; ", end="", file=stdout)
     more = " with --on_existing skip" if given.on_existing == "fail" else ""

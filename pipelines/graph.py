@@ -15,19 +15,20 @@ from typing import Any, Optional, Sequence, Tuple
 
 import apache_beam as beam
 
-from ..transforms import RemoveOptions, Source, WriteManifest, uris
-from ..transforms.distinct import DistinctSources
-from ..transforms.earlier import FailedSources, manifests
-from ..transforms.existing import SkipExisting
-from ..transforms.find import FindPictures, ReadLists
+from ..transforms import RemoveOptions, Source, WriteManifest
+from ..transforms.folder.earlier import FailedSources, manifests
+from ..transforms.folder.existing import SkipExisting
+from ..transforms.folder.summary import WriteSummary
 from ..transforms.models import catalogue
-from ..transforms.models import files as model_files
+from ..transforms.models import weights as model_files
 from ..transforms.outcomes import FailedOutcomes
 from ..transforms.pictures.cutout import part_suffixes
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
-from ..transforms.storage import lists, sources
-from ..transforms.storage.lists import InputList
-from ..transforms.summary import WriteSummary
+from ..transforms.sources import lists, patterns
+from ..transforms.sources.distinct import DistinctSources
+from ..transforms.sources.find import FindPictures, ReadLists
+from ..transforms.sources.lists import InputList
+from ..transforms.store import uris
 from .settings import Settings
 from .status import UsageError
 
@@ -54,7 +55,7 @@ def check(settings: Settings) -> None:
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
                 raise ValueError(f"--input {pattern!r} is the output folder itself")
-            sources.check(pattern, exclude=settings.output)
+            patterns.check(pattern, exclude=settings.output)
         for uri in settings.input_list:
             _check_list(uri)
     except (ValueError, OSError, model_files.ModelFileError) as error:
@@ -79,8 +80,8 @@ def build(
     output, remove = str(settings.output), settings.remove_background()
     if given is None:
         given = [InputList(uri, uri) for uri in settings.input_list]
-    sources, bad_lines = _sources(pipeline, settings, given)
-    distinct, clashing = sources | "One source per output" >> DistinctSources(
+    patterns, bad_lines = _sources(pipeline, settings, given)
+    distinct, clashing = patterns | "One source per output" >> DistinctSources(
         relative_to=settings.relative_to
     )
     to_do, done, existing = distinct, [], []
@@ -153,7 +154,7 @@ def _choices() -> str:
 
 def _is_same(pattern: str, output: str) -> bool:
     """Whether an input is the output folder, which is never an input."""
-    return sources.is_under(pattern, output) and sources.is_under(output, pattern)
+    return patterns.is_under(pattern, output) and patterns.is_under(output, pattern)
 
 
 def _check_manifests(output: str) -> None:

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import Iterator, TextIO
 
-from ..transforms import uris
+from ..transforms.store import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')

@@ -18,9 +18,10 @@ import sys
 import tempfile
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
-from ..transforms import uris
-from ..transforms.storage import files, list_formats, lists, naming
-from ..transforms.storage.lists import BadList, InputList
+from ..transforms import naming
+from ..transforms.sources import list_formats, lists
+from ..transforms.sources.lists import BadList, InputList
+from ..transforms.store import stores, uris
 from . import logs
 from .status import UsageError
 
@@ -70,7 +71,7 @@ class Lists:
             for part, (before, data) in enumerate(_parts(each.copy)):
                 name = f"{FOLDER}/{run}-{number:02}-{part:05}.txt"
                 self._kept.append(naming.join(output, name))
-                files.write(output, name, data, "text/plain")
+                stores.write(output, name, data, "text/plain")
                 found.append(InputList(self._kept[-1], each.shown, before))
             each.copy.close()
         return found
@@ -80,7 +81,7 @@ class Lists:
         while self._kept:
             uri = self._kept.pop()
             try:
-                files.remove(uri)
+                stores.remove(uri)
             except (OSError, ValueError) as error:
                 logs.say(f"the copy of a list stays: {error}")
 

@@ -19,9 +19,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type
 
 import psutil
 
-from ..transforms import strict_json, uris
-from ..transforms.storage import files, naming
-from ..transforms.storage.listed import Listed
+from ..transforms import naming, strict_json
+from ..transforms.store import stores, uris
+from ..transforms.store.listed import Listed
 
 BEAT_SECONDS = 300.0
 
@@ -73,7 +73,7 @@ class Presence:
         """Takes the file away."""
         self._ended.set()
         with contextlib.suppress(OSError, ValueError):
-            files.remove(naming.join(self._output, self._name))
+            stores.remove(naming.join(self._output, self._name))
 
     def abandon(self) -> None:
         """The same, for a process that can't wait for a store."""
@@ -93,7 +93,7 @@ class Presence:
         )
 
     def _write(self) -> None:
-        files.write(self._output, self._name, self._data, "application/json")
+        stores.write(self._output, self._name, self._data, "application/json")
 
     def _beat(self, seconds: float) -> None:
         while not self._ended.wait(seconds):
@@ -114,7 +114,7 @@ class _Marker(NamedTuple):
     def of(cls, file: Listed) -> "_Marker":
         """Of a file that is gone, or says nothing, that a run is there."""
         with contextlib.suppress(OSError, ValueError):
-            about = strict_json.loads(files.read(file.uri).data)
+            about = strict_json.loads(stores.read(file.uri).data)
             if isinstance(about, dict):
                 return cls(file, about)
         return cls(file, {})
@@ -143,7 +143,7 @@ def _machine() -> List[str]:
 def _markers(output: str) -> Iterator[Listed]:
     """The files of all runs, this one's among them."""
     folder = naming.join(output, naming.MANIFEST)
-    for file in files.listing(folder, start=_PREFIX, deep=False):
+    for file in stores.listing(folder, start=_PREFIX, deep=False):
         if file.name.endswith(".json"):
             yield file
 
@@ -156,7 +156,7 @@ def _swept(marker: _Marker, now: Optional[float]) -> bool:
     dead = alive is False or (alive is None and silent)
     if dead or at is None:  # whose beats can't be told; if it lives, the next brings it back
         with contextlib.suppress(OSError, ValueError):
-            files.remove(marker.file.uri)
+            stores.remove(marker.file.uri)
     return dead
 
 

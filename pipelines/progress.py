@@ -8,8 +8,8 @@ import logging
 import sys
 from typing import Dict
 
-from ..transforms import metrics
 from ..transforms.elements import FAILED, STATUSES
+from ..transforms.runtime import metrics
 from .status import UsageError
 
 try:

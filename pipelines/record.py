@@ -13,15 +13,15 @@ import math
 from contextlib import suppress
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from ..transforms import SessionConfig, strict_json, uris
-from ..transforms.earlier import manifests
+from ..transforms import SessionConfig, naming, strict_json
+from ..transforms.folder.earlier import manifests
 from ..transforms.models import catalogue
-from ..transforms.models import files as model_files
+from ..transforms.models import weights as model_files
 from ..transforms.pictures.encode import SUFFIXES
 from ..transforms.remove_background import changed
-from ..transforms.storage import files, naming
-from ..transforms.storage.limits import TooLarge
-from ..transforms.storage.listed import Listed
+from ..transforms.store import stores, uris
+from ..transforms.store.limits import TooLarge
+from ..transforms.store.listed import Listed
 from .settings import Settings
 from .status import UsageError
 
@@ -130,7 +130,7 @@ def _read(output: str, replaceable: bool) -> Any:
     """The record; None if there is none, or none that can be read and it may be replaced."""
     uri = naming.join(output, FILE)
     try:
-        data = files.read(uri, MAX_BYTES).data
+        data = stores.read(uri, MAX_BYTES).data
     except FileNotFoundError:
         return None
     except TooLarge:
@@ -149,7 +149,7 @@ def _read(output: str, replaceable: bool) -> Any:
 
 def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
     data = json.dumps(now, indent=2, ensure_ascii=False).encode()
-    files.write(output, FILE, data, "application/json", overwrite=overwrite)
+    stores.write(output, FILE, data, "application/json", overwrite=overwrite)
 
 
 def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
@@ -159,14 +159,14 @@ def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
 
 
 def _written_at(output: str) -> float:
-    found = (file.modified for file in files.listing(output, start=FILE) if file.name == FILE)
+    found = (file.modified for file in stores.listing(output, start=FILE) if file.name == FILE)
     return next(found, None) or math.inf
 
 
 def _outputs(output: str, *suffixes: str) -> Iterator[Listed]:
     """The pictures in a folder; not what a file browser or a store's console puts there."""
     suffixes = suffixes or tuple(SUFFIXES.values())
-    for file in files.listing(output):
+    for file in stores.listing(output):
         if file.name.endswith(suffixes) and not naming.is_own(file.name):
             yield file
 

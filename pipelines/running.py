@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from ..transforms.storage.lists import InputList
+from ..transforms.sources.lists import InputList
 from . import graph, logs, workers
 from .settings import Settings
 from .status import UsageError

@@ -20,15 +20,15 @@ from ..transforms import (
     SessionConfig,
     WebOptions,
     read,
-    slow,
     write,
 )
-from ..transforms.existing import ON_EXISTING
+from ..transforms.folder.existing import ON_EXISTING
 from ..transforms.models import catalogue
 from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.options import EMPTY_MASK_CHOICES, VITMATTE_MODELS
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
-from ..transforms.storage import web
+from ..transforms.runtime import slow
+from ..transforms.store import web
 from . import beam_options, documents, values
 from .status import UsageError
 

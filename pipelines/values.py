@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 from PIL import ImageColor
 
 from ..transforms import strict_json
-from ..transforms.storage import web
+from ..transforms.store import web
 from . import documents
 
 _UNITS = {"": 1, "b": 1}

@@ -8,13 +8,12 @@ from typing import Any, Callable, Iterator, List
 import apache_beam as beam
 import numpy as np
 import pytest
-import standins
-import web
 from PIL import Image
+from support import standins, web
 
-from rembg_beam.transforms import memory, metrics
 from rembg_beam.transforms.fast import plain, resample
 from rembg_beam.transforms.models.rembg_import import import_rembg
+from rembg_beam.transforms.runtime import memory, metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -160,7 +159,7 @@ def _not_pictures() -> Any:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Any]:
     """Google Cloud Storage on loopback; see the module `gs`."""
-    import gs
+    from support import gs
 
     emulator = gs.Emulator()
     yield emulator
@@ -170,9 +169,9 @@ def emulator() -> Iterator[Any]:
 @pytest.fixture
 def proxy(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The way to it for this test: an empty bucket `b`, requests counted, waits of no length."""
-    import gs
+    from support import gs
 
-    from rembg_beam.transforms.storage import gcs
+    from rembg_beam.transforms.store import gcs
 
     emulator.empty("b")
     proxy = gs.Proxy(emulator)

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-import web as servers
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from web import Dialled, fetcher, resolving_to
+from support import web as servers
+from support.web import Dialled, fetcher, resolving_to
 
 from rembg_beam.pipelines import cli, status
 from rembg_beam.transforms import WebOptions
-from rembg_beam.transforms.storage import web
-from rembg_beam.transforms.storage.web import addresses
+from rembg_beam.transforms.store import web
+from rembg_beam.transforms.store.web import addresses
 
 # Hosts and spellings of places that no list may lead to; PORT is a listener's on loopback.
 REFUSED = [

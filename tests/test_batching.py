@@ -8,16 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Tuple
 
-import kinds
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import standins
-from cutting import cutout_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from support import kinds, standins
+from support.cutting import cutout_of
 
 from rembg_beam.transforms import RemBGDoFn, SessionConfig
 from rembg_beam.transforms.elements import Cutout, Failure

@@ -6,9 +6,9 @@ import time
 import zlib
 from typing import Any, Callable, Dict
 
-import kinds
 import pytest
 from PIL import Image
+from support import kinds
 from test_mutations import originals
 
 from rembg_beam.transforms.pictures import bounds, jpeg2000, tiff

@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, List
 import pyarrow.dataset
 import pytest
 from PIL import Image
-from stdio import stdin
+from support.stdio import stdin
 
 from rembg_beam.pipelines import beam_options, cli, documents, record, settings, status, values
 
@@ -432,7 +432,8 @@ def test_the_process_ends_with_its_status_and_all_it_said(tmp_path: Path) -> Non
 
 CHATTER = """
 import os, sys
-from rembg_beam.pipelines import cli, run
+from rembg_beam.pipelines import cli
+from rembg_beam.pipelines.commands import run
 from rembg_beam.transforms.models import opening
 
 opened = opening._rembg_session

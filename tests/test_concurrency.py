@@ -19,8 +19,8 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedV
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rembg_beam.transforms import concurrency
-from rembg_beam.transforms.concurrency import ConcurrentDoFn, Later
+from rembg_beam.transforms.runtime import concurrency
+from rembg_beam.transforms.runtime.concurrency import ConcurrentDoFn, Later
 
 
 class Twice(ConcurrentDoFn[int, int]):

@@ -17,47 +17,48 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError, MatchResult
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from rembg_beam.transforms.storage import files, limits, naming, retrying
+from rembg_beam.transforms import naming
+from rembg_beam.transforms.store import limits, retrying, stores
 
 TEMPORARY = naming.TEMPORARY
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     uri = str(tmp_path / "out" / "x/a.png")
-    written = files.write(str(tmp_path / "out"), "x/a.png", b"abc", "image/png")
-    assert written == files.Written(uri, size=3, attempts=1)
-    assert files.read(uri) == files.read(f"file://{uri}") == files.Read(b"abc", attempts=1)
+    written = stores.write(str(tmp_path / "out"), "x/a.png", b"abc", "image/png")
+    assert written == stores.Written(uri, size=3, attempts=1)
+    assert stores.read(uri) == stores.read(f"file://{uri}") == stores.Read(b"abc", attempts=1)
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
     for data in (b"one", b"two"):
-        files.write(str(tmp_path), "a.png", data, "image/png")
+        stores.write(str(tmp_path), "a.png", data, "image/png")
     assert (tmp_path / "a.png").read_bytes() == b"two"
 
 
 def test_a_file_called_gz_is_not_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"as it is")
-    assert files.read(str(tmp_path / "a.gz")).data == b"as it is"
+    assert stores.read(str(tmp_path / "a.gz")).data == b"as it is"
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a file where a folder would have to be")
-    files.begin(str(tmp_path))
+    stores.begin(str(tmp_path))
     with pytest.raises(OSError):
-        files.write(str(tmp_path), "a/b.png", b"abc", "image/png")
+        stores.write(str(tmp_path), "a/b.png", b"abc", "image/png")
     (private,) = (path for path in (tmp_path / TEMPORARY).iterdir() if path.is_dir())
     assert list(private.iterdir()) == []
-    files.end(str(tmp_path))
+    stores.end(str(tmp_path))
     assert os.listdir(tmp_path) == ["a"]
 
 
 def test_the_last_writer_tidies_up(tmp_path: Path) -> None:
-    files.begin(str(tmp_path))
-    files.begin(str(tmp_path))
-    files.write(str(tmp_path), "a.png", b"abc", "image/png")
-    files.end(str(tmp_path))
+    stores.begin(str(tmp_path))
+    stores.begin(str(tmp_path))
+    stores.write(str(tmp_path), "a.png", b"abc", "image/png")
+    stores.end(str(tmp_path))
     assert (tmp_path / TEMPORARY).exists()
-    files.end(str(tmp_path))
+    stores.end(str(tmp_path))
     assert os.listdir(tmp_path) == ["a.png"]
 
 
@@ -67,10 +68,10 @@ def test_many_writers_begin_and_end_at_once(tmp_path: Path) -> None:
     def work(name: int) -> None:
         try:
             for number in range(60):
-                files.begin(str(tmp_path))
-                files.write(str(tmp_path), f"{name}/{number}.png", b"abc", "image/png")
-                files.end(str(tmp_path))
-                files.sweep(str(tmp_path))
+                stores.begin(str(tmp_path))
+                stores.write(str(tmp_path), f"{name}/{number}.png", b"abc", "image/png")
+                stores.end(str(tmp_path))
+                stores.sweep(str(tmp_path))
         except BaseException as error:
             errors.append(error)
 
@@ -86,20 +87,20 @@ def test_many_writers_begin_and_end_at_once(tmp_path: Path) -> None:
 
 ABANDON = """
     import os, sys, threading, time
-    from rembg_beam.transforms.storage import files
+    from rembg_beam.transforms.store import stores
 
     def work(name):
         try:
             for number in range(10**6):
-                files.write(sys.argv[1], f"{name}-{number}.png", b"abc" * 1000, "image/png")
+                stores.write(sys.argv[1], f"{name}-{number}.png", b"abc" * 1000, "image/png")
         except OSError:
             pass
 
-    files.begin(sys.argv[1])
+    stores.begin(sys.argv[1])
     threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in range(4)]
     [thread.start() for thread in threads]
     time.sleep(0.3)
-    files.abandon()
+    stores.abandon()
     time.sleep(0.3)
     print(len(os.listdir(sys.argv[1])), flush=True)
     time.sleep(0.3)
@@ -119,7 +120,7 @@ def test_nothing_is_written_after_abandon(tmp_path: Path) -> None:
 
 WRITER = """
     import os, signal, sys
-    from rembg_beam.transforms.storage import files
+    from rembg_beam.transforms.store import stores
 
     def die(*paths):
         print("writing", flush=True)
@@ -128,7 +129,7 @@ WRITER = """
         sys.stdin.read()
 
     os.replace = die
-    files.write(sys.argv[1], "a.png", b"abc" * 1000, "image/png")
+    stores.write(sys.argv[1], "a.png", b"abc" * 1000, "image/png")
 """
 
 
@@ -145,7 +146,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
         assert writer.wait() == -signal.SIGKILL
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(left) == 2 and not (tmp_path / "a.png").exists()
-    files.sweep(str(tmp_path))
+    stores.sweep(str(tmp_path))
     assert os.listdir(tmp_path) == []
 
 
@@ -153,11 +154,11 @@ def test_what_a_living_process_writes_is_not_swept(tmp_path: Path) -> None:
     with _writer(tmp_path, "wait") as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"
-        files.sweep(str(tmp_path))
+        stores.sweep(str(tmp_path))
         left = [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()]
         assert 3000 in left
         writer.kill()
-    files.sweep(str(tmp_path))
+    stores.sweep(str(tmp_path))
     assert os.listdir(tmp_path) == []
 
 
@@ -238,20 +239,20 @@ def test_another_file_system_is_written_under_a_temporary_name(
     tmp_path: Path, elsewhere: str
 ) -> None:
     for data in (b"abc", b"abcd"):
-        written = files.write(elsewhere, "x/a[1].png", data, "image/png")
+        written = stores.write(elsewhere, "x/a[1].png", data, "image/png")
         assert written == (f"{elsewhere}/x/a[1].png", len(data), 1)
-        assert files.read(f"{elsewhere}/x/a[1].png") == (data, 1)
+        assert stores.read(f"{elsewhere}/x/a[1].png") == (data, 1)
     assert all(TEMPORARY in path for path in Elsewhere.created)
     assert list((tmp_path / TEMPORARY).iterdir()) == []
 
 
 def test_another_file_systems_listing(tmp_path: Path, elsewhere: str) -> None:
     (tmp_path / "a[1].png").write_bytes(b"abc")
-    (file,) = files.listing(elsewhere, deep=False)
+    (file,) = stores.listing(elsewhere, deep=False)
     assert file[:3] == (f"{elsewhere}/a[1].png", "a[1].png", 3)
     assert file.modified == pytest.approx((tmp_path / "a[1].png").stat().st_mtime)
-    assert files.size(f"{elsewhere}/a[1].png") == 3
-    assert files.size(f"{elsewhere}/b.png") is None
+    assert stores.size(f"{elsewhere}/a[1].png") == 3
+    assert stores.size(f"{elsewhere}/b.png") is None
 
 
 class Answered(Exception):
@@ -275,8 +276,8 @@ def test_what_passes_is_tried_again(
     elsewhere: str, waits: List[float], operation: str, error: Exception
 ) -> None:
     Elsewhere.failing[operation] = [error, error]
-    written = files.write(elsewhere, "a.png", b"abc", "image/png")
-    read = files.read(written.uri)
+    written = stores.write(elsewhere, "a.png", b"abc", "image/png")
+    read = stores.read(written.uri)
     assert (written.attempts, read.attempts) == ((1, 3) if operation == "open" else (3, 1))
     assert read.data == b"abc"
     assert len(waits) == 2 and 0 <= waits[0] <= 1 and 0 <= waits[1] <= 2
@@ -297,14 +298,14 @@ def test_what_does_not_pass_fails_at_once(
 ) -> None:
     Elsewhere.failing["open"] = [error]
     with pytest.raises(rises) as raised:
-        files.read(f"{elsewhere}/a.png")
+        stores.read(f"{elsewhere}/a.png")
     assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
 
 
 def test_attempts_end(elsewhere: str, waits: List[float]) -> None:
     Elsewhere.failing["open"] = [ConnectionResetError(str(number)) for number in range(99)]
     with pytest.raises(ConnectionResetError) as raised:
-        files.read(f"{elsewhere}/a.png")
+        stores.read(f"{elsewhere}/a.png")
     number = retrying.BACKOFF.attempts
     assert len(waits) == number - 1
     assert raised.value.attempts == number  # type: ignore[attr-defined]
@@ -322,17 +323,17 @@ def test_a_mount_that_is_away_for_a_moment(
         replace(*paths)
 
     monkeypatch.setattr(os, "replace", stale)
-    assert files.write(str(tmp_path), "a.png", b"abc", "image/png").attempts == 2
+    assert stores.write(str(tmp_path), "a.png", b"abc", "image/png").attempts == 2
     assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_another_file_is_not_overwritten(tmp_path: Path, elsewhere: str) -> None:
     for folder in (str(tmp_path), elsewhere):
-        files.write(folder, "a.png", b"abc", "image/png", overwrite=False)
-        files.write(folder, "a.png", b"abc", "image/png", overwrite=False)  # the very same
+        stores.write(folder, "a.png", b"abc", "image/png", overwrite=False)
+        stores.write(folder, "a.png", b"abc", "image/png", overwrite=False)  # the very same
         for data in (b"xyz", b"longer"):
             with pytest.raises(FileExistsError, match="must not be overwritten"):
-                files.write(folder, "a.png", data, "image/png", overwrite=False)
+                stores.write(folder, "a.png", data, "image/png", overwrite=False)
         assert (tmp_path / "a.png").read_bytes() == b"abc"
         (tmp_path / "a.png").unlink()
 
@@ -349,7 +350,7 @@ def test_of_many_local_writers_one_wins(
 
     def put(number: int) -> bool:
         try:
-            files.write(str(tmp_path), "a.png", b"%d" % number, "image/png", overwrite=False)
+            stores.write(str(tmp_path), "a.png", b"%d" % number, "image/png", overwrite=False)
             return True
         except FileExistsError:
             return False
@@ -367,24 +368,24 @@ def test_of_many_local_writers_one_wins(
 def test_a_larger_file_is_not_read(tmp_path: Path, elsewhere: str) -> None:
     (tmp_path / "a.png").write_bytes(b"abcd")
     for folder in (str(tmp_path), elsewhere):
-        assert files.read(f"{folder}/a.png", 4).data == b"abcd"
+        assert stores.read(f"{folder}/a.png", 4).data == b"abcd"
         with pytest.raises(limits.TooLarge, match=r"max_bytes=3.*a\.png"):
-            files.read(f"{folder}/a.png", 3)
+            stores.read(f"{folder}/a.png", 3)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="no /proc")
 def test_a_file_that_tells_no_size_is_bounded(waits: List[float]) -> None:
     assert os.path.getsize("/proc/self/smaps") == 0
     with pytest.raises(limits.TooLarge, match="max_bytes=1000"):
-        files.read("/proc/self/smaps", 1000)
-    assert files.read("/proc/version", 1000).data == Path("/proc/version").read_bytes()
+        stores.read("/proc/self/smaps", 1000)
+    assert stores.read("/proc/version", 1000).data == Path("/proc/version").read_bytes()
     assert waits == []
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc")
 def test_a_file_of_the_kernels_is_not_tried_again(waits: List[float]) -> None:
     with pytest.raises(OSError, match="one of the kernel's files") as raised:
-        files.read("/proc/self/mem")
+        stores.read("/proc/self/mem")
     assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
 
 
@@ -407,10 +408,10 @@ def test_no_more_is_asked_for_than_may_be_read(
     monkeypatch.setattr(os, "read", reading)
     if max_bytes in (3, 70_000):
         with pytest.raises(limits.TooLarge):
-            files.read(str(tmp_path / "a.png"), max_bytes)
+            stores.read(str(tmp_path / "a.png"), max_bytes)
         assert asked[0] <= max_bytes + 1
     else:
-        assert len(files.read(str(tmp_path / "a.png"), max_bytes).data) == 160_003
+        assert len(stores.read(str(tmp_path / "a.png"), max_bytes).data) == 160_003
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
@@ -426,7 +427,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path, waits: List[float], kin
     else:
         os.mkdir(path)
     with pytest.raises(OSError, match=f"(a {kind}: save it as a file|it is a {kind})"):
-        files.read(path)
+        stores.read(path)
     assert waits == []
 
 
@@ -447,46 +448,46 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path, waits: List[float], kin
 )
 def test_a_name_that_is_not_there_gets_a_hint(tmp_path: Path, name: str, hint: str) -> None:
     with pytest.raises(FileNotFoundError, match=f"No such file.*{hint}") as raised:
-        files.read(f"{tmp_path}/{name}")
+        stores.read(f"{tmp_path}/{name}")
     assert raised.value.attempts == 1  # type: ignore[attr-defined]
     with pytest.raises(FileNotFoundError) as raised:
-        files.read(f"{tmp_path}/plain-1.jpg")
+        stores.read(f"{tmp_path}/plain-1.jpg")
     assert str(raised.value) == f"[Errno 2] No such file or directory: '{tmp_path}/plain-1.jpg'"
 
 
 @pytest.mark.parametrize("name", ["~/a.jpg", "#1.jpg", "p/*.jpg", "'a.jpg'", "a.jpg,17", "C:/a"])
 def test_a_name_that_is_there_is_read(tmp_path: Path, name: str) -> None:
-    files.write(str(tmp_path), name, b"abc", "image/png")
-    assert files.read(f"{tmp_path}/{name}").data == b"abc"
+    stores.write(str(tmp_path), name, b"abc", "image/png")
+    assert stores.read(f"{tmp_path}/{name}").data == b"abc"
 
 
 def test_a_removed_file_is_gone(tmp_path: Path, elsewhere: str) -> None:
     for folder in (str(tmp_path), elsewhere):
-        uri = files.write(folder, "x/a.txt", b"abc", "text/plain").uri
-        files.remove(uri)
-        files.remove(uri)
-        assert files.size(uri) is None
+        uri = stores.write(folder, "x/a.txt", b"abc", "text/plain").uri
+        stores.remove(uri)
+        stores.remove(uri)
+        assert stores.size(uri) is None
         # A folder of its own goes with a local one.
         assert (tmp_path / "x").exists() == (folder == elsewhere)
 
 
 def test_a_listing(tmp_path: Path) -> None:
     for name in ("a.png", "x/b.png", "x/y/c.png"):
-        files.write(str(tmp_path), name, b"abc", "image/png")
+        stores.write(str(tmp_path), name, b"abc", "image/png")
     # Neither is a file: a link in a circle, and one to nothing.
     (tmp_path / "loop.png").symlink_to("loop.png")
     (tmp_path / "nothing.png").symlink_to("nowhere.png")
     paths = [tmp_path / name for name in ("a.png", "x/b.png", "x/y/c.png")]
-    assert list(files.listing(str(tmp_path))) == [
+    assert list(stores.listing(str(tmp_path))) == [
         (str(path), path.relative_to(tmp_path).as_posix(), 3, path.stat().st_mtime)
         for path in paths
     ]
-    assert [file.name for file in files.listing(f"{tmp_path}/x", deep=False)] == ["b.png"]
-    assert [file.name for file in files.listing(str(tmp_path), start="x/", limit=1)] == ["x/b.png"]
-    assert list(files.listing(f"{tmp_path}/none")) == []
-    assert files.size(f"{tmp_path}/a.png") == 3 and files.size(str(tmp_path)) is None
+    assert [file.name for file in stores.listing(f"{tmp_path}/x", deep=False)] == ["b.png"]
+    assert [file.name for file in stores.listing(str(tmp_path), start="x/", limit=1)] == ["x/b.png"]
+    assert list(stores.listing(f"{tmp_path}/none")) == []
+    assert stores.size(f"{tmp_path}/a.png") == 3 and stores.size(str(tmp_path)) is None
 
 
 def test_a_scheme_without_a_file_system() -> None:
     with pytest.raises(ValueError, match="no file system for ftp://"):
-        files.read("ftp://me:pw@host/a.jpg")
+        stores.read("ftp://me:pw@host/a.jpg")

@@ -12,26 +12,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-import gs
 import pyarrow.parquet
 import pytest
 from google.cloud.storage import Blob
+from support import gs
 
 from rembg_beam.pipelines import cli, presence
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
 from rembg_beam.transforms.elements import Facts
 from rembg_beam.transforms.models import catalogue
-from rembg_beam.transforms.storage import files, gcs, limits, sources
+from rembg_beam.transforms.sources import patterns
+from rembg_beam.transforms.store import gcs, limits, stores
 
 AWKWARD = "x y/ä?b#c%41&d+e=[1]*.png"
 
 KINDS = ("read", "write", "list", "stat")
 
 ACTIONS: Dict[str, Callable[[], Any]] = {
-    "read": lambda: files.read("gs://b/a.png"),
-    "write": lambda: files.write("gs://b", "a.png", b"abc", "image/png"),
-    "list": lambda: list(files.listing("gs://b")),
-    "stat": lambda: files.size("gs://b/a.png"),
+    "read": lambda: stores.read("gs://b/a.png"),
+    "write": lambda: stores.write("gs://b", "a.png", b"abc", "image/png"),
+    "list": lambda: list(stores.listing("gs://b")),
+    "stat": lambda: stores.size("gs://b/a.png"),
 }
 
 
@@ -39,28 +40,28 @@ ACTIONS: Dict[str, Callable[[], Any]] = {
 def test_one_request_writes_and_one_reads(proxy: gs.Proxy, data: bytes) -> None:
     """Also above 8 MiB, where the library's public methods take two and more."""
     uri = f"gs://b/out/{AWKWARD}"
-    assert files.write("gs://b/out", AWKWARD, data, "image/png") == (uri, len(data), 1)
-    assert files.read(uri) == (data, 1)
+    assert stores.write("gs://b/out", AWKWARD, data, "image/png") == (uri, len(data), 1)
+    assert stores.read(uri) == (data, 1)
     assert proxy.counts() == {"write": 1, "read": 1}
-    assert files.size(uri) == len(data) and files.size("gs://b/out") is None
-    assert [file.name for file in files.listing("gs://b/out")] == [AWKWARD]
+    assert stores.size(uri) == len(data) and stores.size("gs://b/out") is None
+    assert [file.name for file in stores.listing("gs://b/out")] == [AWKWARD]
 
 
 def test_a_listing_costs_one_request_for_a_thousand(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     names = {f"in/{number % 7}/{number:04}.jpg" for number in range(1234)}
     for name in names:
         emulator.put(f"gs://b/{name}", b"abc")
-    listed = list(files.listing("gs://b/in"))
+    listed = list(stores.listing("gs://b/in"))
     assert {f"in/{file.name}" for file in listed} == names
     assert {file.uri for file in listed} == {f"gs://b/{name}" for name in names}
     assert {file.size for file in listed} == {3}
     assert proxy.counts() == {"list": 2}
     proxy.clear()
-    found = list(sources.find("gs://b/in/**/*.jpg"))
+    found = list(patterns.find("gs://b/in/**/*.jpg"))
     assert {source.uri for source in found} == {f"gs://b/{name}" for name in names}
     assert proxy.counts() == {"list": 2}
     proxy.clear()
-    sources.check("gs://b/in/**/*.jpg")
+    patterns.check("gs://b/in/**/*.jpg")
     assert proxy.counts() == {"list": 1}
 
 
@@ -84,14 +85,14 @@ def test_patterns(
     for name in ("a.jpg", "b.jpg", "a.txt", "y/a.jpg", "c[1].png", ".h.jpg"):
         emulator.put(f"gs://b/x/{name}", b"abc")
     emulator.put("gs://b/xx/a.jpg", b"abc")
-    assert {source.name for source in sources.find(pattern)} == found
+    assert {source.name for source in patterns.find(pattern)} == found
     assert proxy.counts() == cost
 
 
 def test_nothing_found(proxy: gs.Proxy) -> None:
     for pattern in ("gs://b/none", "gs://b/none/", "gs://b/none/*.jpg"):
-        with pytest.raises(sources.NothingFound, match="gs://b/none"):
-            sources.check(pattern)
+        with pytest.raises(patterns.NothingFound, match="gs://b/none"):
+            patterns.check(pattern)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,9 +139,9 @@ def test_what_does_not_pass_fails_at_once(
 def test_what_is_not_there_fails_at_once(proxy: gs.Proxy) -> None:
     for uri in ("gs://b/none.jpg", "gs://no-such-bucket/a.jpg"):
         with pytest.raises(FileNotFoundError, match=uri):
-            files.read(uri)
+            stores.read(uri)
     with pytest.raises(FileNotFoundError, match="gs://no-such-bucket"):
-        files.write("gs://no-such-bucket", "a.png", b"abc", "image/png")
+        stores.write("gs://no-such-bucket", "a.png", b"abc", "image/png")
     assert proxy.counts() == {"read": 2, "write": 1}
 
 
@@ -149,12 +150,12 @@ def test_bytes_that_changed_on_the_way_are_read_again(
 ) -> None:
     emulator.put("gs://b/a.png", b"abc")
     proxy.fault = gs.first(1, gs.GARBLED, of="read")
-    assert files.read("gs://b/a.png") == (b"abc", 2)
+    assert stores.read("gs://b/a.png") == (b"abc", 2)
 
 
 def test_an_upload_of_another_size_is_repeated(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     proxy.fault = gs.first(1, gs.GARBLED, of="write")
-    assert files.write("gs://b", "a.png", b"abc", "image/png").attempts == 2
+    assert stores.write("gs://b", "a.png", b"abc", "image/png").attempts == 2
     assert emulator.get("gs://b/a.png") == b"abc"
 
 
@@ -174,16 +175,16 @@ def test_retries_end(proxy: gs.Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_timeout(0.1))
     proxy.fault = gs.first(10**6, gs.BROKEN, of="read")
     with pytest.raises(TimeoutError, match=r"HTTP 503.*gs://b/a\.png") as raised:
-        files.read("gs://b/a.png")
+        stores.read("gs://b/a.png")
     assert raised.value.attempts == len(proxy.requests) > 2  # type: ignore[attr-defined]
 
 
 def test_a_larger_object_is_not_read_whole(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     emulator.put("gs://b/a.png", b"abc" * 100_000)
     with pytest.raises(limits.TooLarge, match=r"max_bytes=299999.*gs://b/a\.png"):
-        files.read("gs://b/a.png", 299_999)
+        stores.read("gs://b/a.png", 299_999)
     assert proxy.counts() == {"read": 1}
-    assert len(files.read("gs://b/a.png", 300_000).data) == 300_000
+    assert len(stores.read("gs://b/a.png", 300_000).data) == 300_000
 
 
 def test_no_more_than_the_cap_is_held() -> None:
@@ -200,15 +201,15 @@ def test_content_encoding_is_how_an_object_is_carried(
     packed = gzip.compress(b"abc" * 1000)
     emulator.put("gs://b/a.png", packed, contentEncoding="gzip")
     emulator.put("gs://b/a.gz", packed)
-    assert files.read("gs://b/a.png").data == b"abc" * 1000
-    assert files.read("gs://b/a.gz").data == packed
+    assert stores.read("gs://b/a.png").data == b"abc" * 1000
+    assert stores.read("gs://b/a.gz").data == packed
     with pytest.raises(limits.TooLarge):
-        files.read("gs://b/a.png", len(packed))
+        stores.read("gs://b/a.png", len(packed))
 
 
 def test_another_object_is_not_overwritten(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
-    def put(data: bytes) -> files.Written:
-        return files.write("gs://b", "a.png", data, "image/png", overwrite=False)
+    def put(data: bytes) -> stores.Written:
+        return stores.write("gs://b", "a.png", data, "image/png", overwrite=False)
 
     put(b"abc")
     assert proxy.counts() == {"write": 1}
@@ -222,7 +223,7 @@ def test_another_object_is_not_overwritten(emulator: gs.Emulator, proxy: gs.Prox
 def test_of_many_writers_one_wins(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     def put(number: int) -> bool:
         try:
-            files.write("gs://b", "a.png", b"%d" % number, "image/png", overwrite=False)
+            stores.write("gs://b", "a.png", b"%d" % number, "image/png", overwrite=False)
             return True
         except FileExistsError:
             return False
@@ -240,7 +241,7 @@ def test_a_lost_answer_is_no_failure(
 ) -> None:
     """The second attempt of a conditional upload finds what the first one wrote."""
     proxy.fault = gs.first(1, fault, of="write")
-    written = files.write("gs://b", "a.png", b"abc", "image/png", overwrite=overwrite)
+    written = stores.write("gs://b", "a.png", b"abc", "image/png", overwrite=overwrite)
     assert written == ("gs://b/a.png", 3, 2)
     assert proxy.counts() == ({"write": 2} if overwrite else {"write": 2, "stat": 1})
 
@@ -254,7 +255,7 @@ def test_connections_are_kept(emulator: gs.Emulator, proxy: gs.Proxy) -> None:
     def work(_: int) -> None:
         together.wait()
         for _ in range(5):
-            files.read("gs://b/a.png")
+            stores.read("gs://b/a.png")
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
@@ -273,7 +274,7 @@ def test_a_process_makes_one_client_of_its_own(
 
 
 def test_importing_makes_no_client() -> None:
-    code = "from rembg_beam.transforms.storage import gcs; print(len(gcs._clients))"
+    code = "from rembg_beam.transforms.store import gcs; print(len(gcs._clients))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"0\n"
 
@@ -289,7 +290,7 @@ def test_the_librarys_private_names_are_where_they_were() -> None:
 @pytest.mark.parametrize("uri", ["gs://", "gs:///a.jpg", "gs://b", "gs://b/", "gs://me:pw@b/a.jpg"])
 def test_what_names_no_object_is_refused(proxy: gs.Proxy, uri: str) -> None:
     with pytest.raises(ValueError, match="gs://BUCKET/NAME") as raised:
-        files.read(uri)
+        stores.read(uri)
     assert "pw" not in str(raised.value)
     assert proxy.counts() == {}
 

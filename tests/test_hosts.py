@@ -8,17 +8,17 @@ import time
 from typing import Any, Iterator, List
 
 import pytest
-import web as servers
 from apache_beam.utils.windowed_value import WindowedValue
-from web import Clock, Dialled, fetcher, patience, resolving_to
+from support import web as servers
+from support.web import Clock, Dialled, fetcher, patience, resolving_to
 
 from rembg_beam.transforms import Source, WebOptions
 from rembg_beam.transforms.read import ReadPictures
-from rembg_beam.transforms.storage import web
-from rembg_beam.transforms.storage.retrying import PutOff
-from rembg_beam.transforms.storage.web import fetcher as fetching
-from rembg_beam.transforms.storage.web import hosts
-from rembg_beam.transforms.storage.web.hosts import PATIENCE_SECONDS, Closed, Hosts
+from rembg_beam.transforms.store import web
+from rembg_beam.transforms.store.retrying import PutOff
+from rembg_beam.transforms.store.web import fetcher as fetching
+from rembg_beam.transforms.store.web import hosts
+from rembg_beam.transforms.store.web.hosts import PATIENCE_SECONDS, Closed, Hosts
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rembg_beam.transforms import Source
-from rembg_beam.transforms.storage import list_formats, lists
+from rembg_beam.transforms.sources import list_formats, lists
 
 
 def lines_of(data: bytes) -> List[bytes]:

@@ -7,8 +7,8 @@ from typing import Any, Dict, List
 import numpy as np
 import pyarrow.dataset
 import pytest
-from cutting import cutout_of
 from PIL import Image
+from support.cutting import cutout_of
 
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, List, Tuple
 
-import kinds
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import kinds
 
-from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, memory
-from rembg_beam.transforms.memory import READ, RESULT, WORK, Budget
+from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig
+from rembg_beam.transforms.runtime import memory
+from rembg_beam.transforms.runtime.memory import READ, RESULT, WORK, Budget
 
 KINDS = st.sampled_from([READ, WORK, RESULT])
 

@@ -18,19 +18,19 @@ import numpy as np
 import onnxruntime
 import pytest
 import rembg
-from cutting import cutout_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from standins import config
+from support.cutting import cutout_of
+from support.standins import config
 
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig, Source
 from rembg_beam.transforms.elements import Cutout, Failure
+from rembg_beam.transforms.fast.normalize import normalize
 from rembg_beam.transforms.fast.resample import resize
-from rembg_beam.transforms.models import catalogue, files, opening, proof, providers
+from rembg_beam.transforms.models import catalogue, opening, placement, providers, weights
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
-from rembg_beam.transforms.models.normalize import normalize
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
@@ -98,9 +98,9 @@ def test_the_home_is_rembgs(monkeypatch: pytest.MonkeyPatch, variable: str) -> N
 
     for name in ("REMBG_HOME", "U2NET_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert files.home() == BaseSession.rembg_home()
+    assert weights.home() == BaseSession.rembg_home()
     monkeypatch.setenv(variable, "~/somewhere")
-    assert files.home() == BaseSession.rembg_home()
+    assert weights.home() == BaseSession.rembg_home()
 
 
 def test_remote_models_are_refused_unless_the_user_says_so() -> None:
@@ -279,7 +279,7 @@ def test_every_session_inside_is_proved(name: str, rembg_home: Path) -> None:
     inner = opening.inner_sessions(loaded.session)
     assert len(inner) == (2 if name == catalogue.SAM else 1)
     for each in inner:
-        assert proof.assignment(each).share((CPU,)) == 1.0
+        assert placement.assignment(each).share((CPU,)) == 1.0
         assert not each._enable_fallback
     assert (loaded.provider, loaded.share) == (CPU, 1.0)
 
@@ -316,7 +316,7 @@ def test_the_explicit_way_out(
         )
     assert (outcome.status, outcome.provider) == ("written", CPU)
     assert sum("as provider_fallback allows" in line for line in caplog.messages) == 1
-    from rembg_beam.transforms import metrics
+    from rembg_beam.transforms.runtime import metrics
 
     assert metrics.tally.snapshot()[f"remove_on_{CPU}"] == 1
 
@@ -338,13 +338,13 @@ def test_rocm_goes_to_its_successor(monkeypatch: pytest.MonkeyPatch, caplog: Any
 
 def test_one_heavy_node_elsewhere_is_too_many() -> None:
     cuda = ("CUDAExecutionProvider",)
-    shapes_on_the_cpu = proof.Assignment({cuda[0]: 90, CPU: 10}, {cuda[0]: 50})
-    one_convolution = proof.Assignment({cuda[0]: 99, CPU: 1}, {cuda[0]: 50, CPU: 1})
-    nothing = proof.Assignment({CPU: 100}, {CPU: 50})
-    assert proof.is_in_use(shapes_on_the_cpu, cuda) and shapes_on_the_cpu.share(cuda) == 0.9
-    assert not proof.is_in_use(one_convolution, cuda)
-    assert not proof.is_in_use(nothing, cuda)
-    assert not proof.is_in_use(proof.Assignment({CPU: 3}, {}), cuda)
+    shapes_on_the_cpu = placement.Assignment({cuda[0]: 90, CPU: 10}, {cuda[0]: 50})
+    one_convolution = placement.Assignment({cuda[0]: 99, CPU: 1}, {cuda[0]: 50, CPU: 1})
+    nothing = placement.Assignment({CPU: 100}, {CPU: 50})
+    assert placement.is_in_use(shapes_on_the_cpu, cuda) and shapes_on_the_cpu.share(cuda) == 0.9
+    assert not placement.is_in_use(one_convolution, cuda)
+    assert not placement.is_in_use(nothing, cuda)
+    assert not placement.is_in_use(placement.Assignment({CPU: 3}, {}), cuda)
 
 
 def test_vitmatte_runs_where_the_model_does(
@@ -470,7 +470,7 @@ def test_a_file_that_is_not_rembgs_is_found_before_onnxruntime_sees_it(
     path.write_bytes(data[:-100] if harm == "truncated" else b"<html>" + data)
     folder = str(empty_home / "models") if where == "model_dir" else None
     made = SessionConfig("u2netp", model_dir=folder)
-    with pytest.raises(files.ModelFileError, match=rf"{path}: its \d+ bytes have md5 "):
+    with pytest.raises(weights.ModelFileError, match=rf"{path}: its \d+ bytes have md5 "):
         opening.open_session(made)
     monkeypatch.setenv("MODEL_CHECKSUM_DISABLED", "1")
     path.write_bytes(data)
@@ -478,9 +478,9 @@ def test_a_file_that_is_not_rembgs_is_found_before_onnxruntime_sees_it(
 
 
 def test_offline_never_downloads(empty_home: Path) -> None:
-    with pytest.raises(files.ModelFileError, match=r"u2net\.onnx is not in .*offline=True"):
+    with pytest.raises(weights.ModelFileError, match=r"u2net\.onnx is not in .*offline=True"):
         opening.open_session(SessionConfig("u2net", offline=True))
-    with pytest.raises(files.ModelFileError, match="models fetch u2net"):
+    with pytest.raises(weights.ModelFileError, match="models fetch u2net"):
         opening.open_session(SessionConfig("u2net", model_dir=str(empty_home)))
 
 
@@ -488,7 +488,7 @@ def test_a_download_that_fails_is_tried_again(
     home: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genuine(home, monkeypatch)
-    monkeypatch.setattr(files, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(weights, "FIRST_WAIT_SECONDS", 0.001)
     tries: List[int] = []
 
     def download(cls: Any, *arguments: Any, **more: Any) -> str:
@@ -512,11 +512,11 @@ def test_a_download_that_never_comes_says_where_the_file_may_be_put(
     def download(cls: Any, *arguments: Any, **more: Any) -> str:
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(files, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(weights, "FIRST_WAIT_SECONDS", 0.001)
     session = rembg.sessions.sessions["u2netp"]
     monkeypatch.setattr(session, "download_models", classmethod(download))
     place = re.escape(str(empty_home / "models" / "u2netp"))
-    with pytest.raises(files.ModelFileError, match=f"no route.*u2netp.onnx into '{place}'"):
+    with pytest.raises(weights.ModelFileError, match=f"no route.*u2netp.onnx into '{place}'"):
         opening.open_session(SessionConfig("u2netp"))
 
 
@@ -524,7 +524,7 @@ def test_a_download_that_never_comes_says_where_the_file_may_be_put(
 COUNTED = """
     import io, os, sys, time
     from apache_beam.io.filesystem import FileMetadata, FileSystem, MatchResult
-    from rembg_beam.transforms.models import catalogue, files
+    from rembg_beam.transforms.models import catalogue, weights
     from rembg_beam.transforms.models.catalogue import ModelFile
 
     folder, harm, checksum, number = sys.argv[1:5]
@@ -549,7 +549,7 @@ COUNTED = """
         size = checksum = metadata = last_updated = delete = None
 
     Counted.__abstractmethods__ = frozenset()
-    files.FIRST_WAIT_SECONDS = 0.001
+    weights.FIRST_WAIT_SECONDS = 0.001
     model = catalogue.MODELS["u2netp"]._replace(files=(ModelFile("u2netp.onnx", "x", checksum),))
     # Forked once all is imported, so that they ask at the same moment.
     children = []
@@ -560,7 +560,7 @@ COUNTED = """
     else:
         sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
     try:
-        sys.stdout.write(str(files.ensure(model, model_dir="counted://m")) + os.linesep)
+        sys.stdout.write(str(weights.ensure(model, model_dir="counted://m")) + os.linesep)
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -609,7 +609,7 @@ def test_what_a_killed_copy_left_is_removed(home: Path, empty_home: Path, tmp_pa
     target = tmp_path / "cache" / "u2netp.onnx"
     target.parent.mkdir()
     (tmp_path / "cache" / "u2netp.onnx.dead.part").write_bytes(b"half")
-    files.copy_once(str(source), str(target), ModelFile("u2netp.onnx", None, None))
+    weights.copy_once(str(source), str(target), ModelFile("u2netp.onnx", None, None))
     assert left(target.parent) == ["u2netp.onnx"]
     assert target.read_bytes() == source.read_bytes()
     assert os.path.exists(source)

@@ -4,10 +4,10 @@ import io
 from typing import Any, Callable, Dict
 
 import numpy as np
-import profiles
 import pytest
-from cutting import cutout_of, rembgs_own
 from PIL import Image, ImageCms
+from support import profiles
+from support.cutting import cutout_of, rembgs_own
 
 from rembg_beam.pipelines import record
 from rembg_beam.pipelines.settings import Settings

@@ -7,12 +7,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List
 
-import kinds
 import psutil
 import pytest
-from cutting import cutout_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import kinds
+from support.cutting import cutout_of
 
 from rembg_beam.transforms import Cutout, Failure, RemBGDoFn, SessionConfig
 from rembg_beam.transforms.pictures import errors

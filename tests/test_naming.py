@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rembg_beam.transforms import uris
-from rembg_beam.transforms.storage import naming
+from rembg_beam.transforms import naming
+from rembg_beam.transforms.store import uris
 
 # Names built of what makes trouble, besides any text at all.
 AWKWARD = st.lists(

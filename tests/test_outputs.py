@@ -9,10 +9,10 @@ from typing import Any, Callable, Dict
 import numpy as np
 import onnx
 import pytest
-import standins
-from cutting import cutout_of
 from onnx import helper, numpy_helper
 from PIL import Image
+from support import standins
+from support.cutting import cutout_of
 
 from rembg_beam.transforms import RemBGDoFn, RemoveOptions
 from rembg_beam.transforms.elements import Cutout, Failure

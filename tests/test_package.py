@@ -57,16 +57,16 @@ def _imports(path: Path) -> Iterator[Tuple[int, str]]:
 
 
 def test_steps_and_subpackages_do_not_import_each_other(root: Path) -> None:
-    ground = {"elements", "failures", "metrics", "concurrency", "strict_json", "uris", "fast"}
-    for room in ("storage", "pictures", "models"):
+    ground = {"elements", "runtime", "store", "strict_json", "naming", "fast"}
+    for room in ("store", "pictures", "models"):
         for path in (root / "transforms" / room).rglob("*.py"):
             inside = len(path.relative_to(root / "transforms").parts) - 1
             outside = {name.split(".")[0] for level, name in _imports(path) if level > inside}
             assert outside <= ground, path
-    steps = {"find", "distinct", "existing", "read", "rembg_dofn", "write"}
+    steps = {"read", "rembg_dofn", "write"}
     for step in steps:
         imported = {name.split(".")[0] for _, name in _imports(root / f"transforms/{step}.py")}
-        assert not imported & (steps | {"remove_background", "manifest", "summary"}), step
+        assert not imported & (steps | {"remove_background", "folder", "sources"}), step
     for path in (root / "transforms").rglob("*.py"):
         depth = len(path.relative_to(root).parts) - 1
         assert all(level <= depth for level, _ in _imports(path)), path

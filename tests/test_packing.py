@@ -8,14 +8,14 @@ from typing import Any, Callable, Dict, List
 
 import psutil
 import pytest
-import web as servers
 from hypothesis import given
 from hypothesis import strategies as st
+from support import web as servers
+from support.web import fetcher
 from urllib3.exceptions import DecodeError
-from web import fetcher
 
-from rembg_beam.transforms.storage import limits
-from rembg_beam.transforms.storage.web import packing
+from rembg_beam.transforms.store import limits
+from rembg_beam.transforms.store.web import packing
 
 URL = "http://host/a.jpg"
 

@@ -11,14 +11,15 @@ from typing import Any, Callable, Dict
 import numpy as np
 import pytest
 import rembg
-from cutting import cut, rembgs_own
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.cutting import cut, rembgs_own
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
+from rembg_beam.transforms.fast import png
 from rembg_beam.transforms.models import opening
-from rembg_beam.transforms.pictures import errors, png
+from rembg_beam.transforms.pictures import errors
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
 from rembg_beam.transforms.rembg_dofn import check_encoding

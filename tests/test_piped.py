@@ -13,11 +13,12 @@ from typing import Any, Callable, Dict, List
 
 import pyarrow.dataset
 import pytest
-from stdio import stdin
+from support.stdio import stdin
 
-from rembg_beam.pipelines import cli, piped, run
+from rembg_beam.pipelines import cli, piped
+from rembg_beam.pipelines.commands import run
 from rembg_beam.pipelines.status import UsageError
-from rembg_beam.transforms.storage.lists import InputList
+from rembg_beam.transforms.sources.lists import InputList
 
 COMMAND = [sys.executable, "-m", "rembg_beam.pipelines", "run", "--model", "tiny"]
 

@@ -6,22 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import kinds
 import numpy as np
 import pytest
 import rembg
-from cutting import cutout_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from standins import config
+from support import kinds
+from support.cutting import cutout_of
+from support.standins import config
 
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
-from rembg_beam.transforms.fast import plain, resample
+from rembg_beam.transforms.fast import jpeg, plain, resample
 from rembg_beam.transforms.fast.plain import PlainCutout
 from rembg_beam.transforms.models import catalogue, predicting
 from rembg_beam.transforms.models.catalogue import MODELS
-from rembg_beam.transforms.pictures import jpeg
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote and name != catalogue.TINY]
 

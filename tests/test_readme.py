@@ -12,7 +12,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from rembg_beam.pipelines import cli, graph, settings
-from rembg_beam.transforms.storage import lists
+from rembg_beam.transforms.sources import lists
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,7 +88,7 @@ def test_the_local_config_runs(workplace: Path, capfd: Any) -> None:
 
 
 def test_the_columns_of_the_manifest_are_in_the_readme() -> None:
-    from rembg_beam.transforms.manifest import SCHEMA
+    from rembg_beam.transforms.folder.manifest import SCHEMA
 
     text = (ROOT / "README.md").read_text()
     assert all(f"`{name}`" in text for name in SCHEMA.names)

@@ -14,11 +14,11 @@ import apache_beam as beam
 import pytest
 import rembg
 from apache_beam.testing.util import assert_that, equal_to
-from cutting import rembgs_own
 from PIL import Image
+from support.cutting import rembgs_own
 
 from rembg_beam.transforms import Cutout, Encoding, Failure, RemBGDoFn, RemoveOptions, SessionConfig
-from rembg_beam.transforms.models import catalogue, files, opening, providers, sessions
+from rembg_beam.transforms.models import catalogue, opening, providers, sessions, weights
 
 # No onnxruntime can be imported after this line.
 WITHOUT_ONNXRUNTIME = """
@@ -184,7 +184,7 @@ def test_session_options_reach_onnxruntime() -> None:
 
 
 def test_a_model_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(files.ModelFileError, match=r"u2net_custom.*/no/such\.onnx"):
+    with pytest.raises(weights.ModelFileError, match=r"u2net_custom.*/no/such\.onnx"):
         RemBGDoFn(SessionConfig("u2net_custom", model_path="/no/such.onnx")).setup()
 
 
@@ -234,7 +234,7 @@ def test_building_a_pipeline_needs_no_onnxruntime() -> None:
     built = _python("""
         import apache_beam as beam
         from rembg_beam.transforms import RemoveBackground, SessionConfig
-        import rembg_beam.pipelines.run
+        import rembg_beam.pipelines.commands.run
 
         pipeline = beam.Pipeline()
         session = SessionConfig("u2net", "CUDA")

@@ -12,16 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Set, Tuple
 
-import kinds
 import psutil
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
+from support import kinds
 
 from rembg_beam.pipelines import cli, record
-from rembg_beam.transforms import earlier, existing
+from rembg_beam.transforms import naming
+from rembg_beam.transforms.folder import earlier, existing
 from rembg_beam.transforms.models import catalogue
-from rembg_beam.transforms.storage import files, naming
+from rembg_beam.transforms.store import stores
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -368,12 +369,12 @@ def test_without_times_nothing_of_replaced_settings_is_done(
     go: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go()
-    listing = files.listing
+    listing = stores.listing
 
     def timeless(*arguments: Any, **more: Any) -> Any:
         return (file._replace(modified=None) for file in listing(*arguments, **more))
 
-    monkeypatch.setattr(files, "listing", timeless)
+    monkeypatch.setattr(stores, "listing", timeless)
     one = ["--input", str(photos / "a.jpg"), "--relative_to", str(photos)]
     go("--only_mask", "--on_existing=overwrite", inputs=one)
     assert go("--only_mask")[1].startswith("7 written, 0 skipped, 3 failed")

@@ -13,14 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rembg_beam.pipelines import cli, logs
-from rembg_beam.transforms import Source, WebOptions, uris
+from rembg_beam.transforms import Source, WebOptions, naming
 from rembg_beam.transforms.elements import RunColumns, failed
-from rembg_beam.transforms.failures import failure
-from rembg_beam.transforms.find import ReadLists
 from rembg_beam.transforms.read import ReadPictures
-from rembg_beam.transforms.storage import files, naming, sources, web
-from rembg_beam.transforms.storage.lists import InputList
-from rembg_beam.transforms.storage.web import fetcher
+from rembg_beam.transforms.runtime.failures import failure
+from rembg_beam.transforms.sources import patterns
+from rembg_beam.transforms.sources.find import ReadLists
+from rembg_beam.transforms.sources.lists import InputList
+from rembg_beam.transforms.store import stores, uris, web
+from rembg_beam.transforms.store.web import fetcher
 
 SECRET = "s3cr3t"
 
@@ -109,10 +110,10 @@ def test_no_name_and_no_refusal_tells(uri: str) -> None:
         lambda: naming.relative_name(uri),
         lambda: naming.relative_name(uri, "gs://elsewhere"),
         lambda: naming.relative_name("gs://elsewhere/a.jpg", uri),
-        lambda: sources.check(uri),
-        lambda: [source.name for source in sources.find(uri + "/*.jpg")],
-        lambda: files.size(uri),
-        lambda: files.write(uri, "a.png", b"", "image/png"),
+        lambda: patterns.check(uri),
+        lambda: [source.name for source in patterns.find(uri + "/*.jpg")],
+        lambda: stores.size(uri),
+        lambda: stores.write(uri, "a.png", b"", "image/png"),
     ]
     for call in calls:
         try:

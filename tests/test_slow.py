@@ -8,8 +8,9 @@ from typing import Any, Callable, List
 import pytest
 
 from rembg_beam.pipelines import cli
-from rembg_beam.transforms import RemBGDoFn, RemoveBackground, SessionConfig, slow
+from rembg_beam.transforms import RemBGDoFn, RemoveBackground, SessionConfig
 from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.runtime import slow
 
 
 class Said:

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import List
 
-import kinds
 import psutil
 import pyarrow.dataset
 import pytest
+from support import kinds
 
 PICTURES = 10_000
 EARLY = 1_000

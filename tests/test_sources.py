@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rembg_beam.transforms import Source
-from rembg_beam.transforms.storage import sources
-from rembg_beam.transforms.storage.passed_over import PassedOver
+from rembg_beam.transforms.sources import patterns
+from rembg_beam.transforms.sources.passed_over import PassedOver
 
 
 def names(pattern: object, **more: Any) -> List[str]:
-    return sorted(str(source.name) for source in sources.find(str(pattern), **more))
+    return sorted(str(source.name) for source in patterns.find(str(pattern), **more))
 
 
 def test_a_folder_is_walked_for_pictures(photos: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_folder_is_walked_for_pictures(photos: Path) -> None:
 
 def test_an_existing_path_is_taken_literally(photos: Path) -> None:
     (photos / "c1.jpg").write_bytes(b"")
-    assert list(sources.find(str(photos / "c[1].jpg"))) == [
+    assert list(patterns.find(str(photos / "c[1].jpg"))) == [
         Source(str(photos / "c[1].jpg"), "c[1].jpg")
     ]
 
@@ -51,19 +51,19 @@ def test_globs(photos: Path, pattern: str, found: Set[str]) -> None:
 @pytest.mark.parametrize("pattern", ["nothing/*.jpg", "nothing.jpg", "empty"])
 def test_nothing_found_names_the_pattern(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(sources.NothingFound, match=pattern.replace("*", r"\*")):
-        sources.check(str(tmp_path / pattern))
+    with pytest.raises(patterns.NothingFound, match=pattern.replace("*", r"\*")):
+        patterns.check(str(tmp_path / pattern))
 
 
 def test_the_output_folder_is_no_input(photos: Path) -> None:
     assert "sub/b.JPEG" not in names(photos, exclude=str(photos / "sub"))
-    with pytest.raises(sources.NothingFound, match="outside the output folder"):
-        sources.check(str(photos / "sub"), exclude=str(photos / "sub"))
+    with pytest.raises(patterns.NothingFound, match="outside the output folder"):
+        patterns.check(str(photos / "sub"), exclude=str(photos / "sub"))
 
 
 def test_an_output_folder_reached_by_a_link_is_no_input(photos: Path) -> None:
     (photos / "link").symlink_to(photos / "sub")
-    with pytest.raises(sources.NothingFound):
+    with pytest.raises(patterns.NothingFound):
         names(f"{photos}/link/*", exclude=str(photos / "sub"))
 
 
@@ -90,7 +90,7 @@ def test_a_folder_that_is_gone_meanwhile_has_no_pictures(tmp_path: Path) -> None
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
     passed = PassedOver()
-    found = sources.find(str(tmp_path), passed=passed)
+    found = patterns.find(str(tmp_path), passed=passed)
     assert next(found).name == "a/1.jpg"
     shutil.rmtree(tmp_path / "b")
     assert [source.name for source in found] == ["c/3.jpg"]
@@ -117,7 +117,7 @@ def test_a_folder_that_can_not_be_listed(photos: Path, locked: str) -> None:
     assert "a.jpg" in names(photos, passed=passed)
     assert [error.filename for error in passed.unlisted] == [locked]
     with pytest.raises(PermissionError):
-        sources.check(locked)
+        patterns.check(locked)
 
 
 def test_a_loop_of_links_ends(photos: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_name_that_is_not_utf8(photos: Path) -> None:
     data = (photos / "a.jpg").read_bytes()
     with open(os.path.join(os.fsencode(photos), b"\xff.jpg"), "wb") as file:
         file.write(data)
-    found = [source for source in sources.find(str(photos)) if "%FF" in source.uri]
+    found = [source for source in patterns.find(str(photos)) if "%FF" in source.uri]
     assert found == [Source(f"file://{photos}/%FF.jpg".replace("[", "%5B"), r"\xff.jpg")]
     assert found[0].uri.encode()
 
@@ -154,8 +154,8 @@ def test_patterns_match_as_in_the_standard_library(
         return
     expected = {path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)}
     try:
-        found = {source.uri for source in sources.find(pattern)}
-    except sources.NothingFound:
+        found = {source.uri for source in patterns.find(pattern)}
+    except patterns.NothingFound:
         found = set()
     assert found == expected
 

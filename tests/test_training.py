@@ -5,11 +5,11 @@ import importlib
 from pathlib import Path
 from typing import Any, Dict, List
 
-import cutting
 import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from support import cutting
 
 from rembg_beam.transforms.models import catalogue
 

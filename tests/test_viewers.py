@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Dict
 
-import kinds
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from support import kinds
 
 from rembg_beam.transforms import Encoding
 from rembg_beam.transforms.pictures.encode import encode

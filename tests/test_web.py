@@ -19,16 +19,16 @@ import psutil
 import pyarrow.dataset
 import pytest
 import trustme
-import web as servers
 from hypothesis import given
 from hypothesis import strategies as st
-from web import LOOPBACK, fetcher
+from support import web as servers
+from support.web import LOOPBACK, fetcher
 
 from rembg_beam.pipelines import cli, status
-from rembg_beam.transforms import RemoveBackground, Source, WebOptions, uris
-from rembg_beam.transforms.storage import files, limits, naming, web
-from rembg_beam.transforms.storage.retrying import Tried
-from rembg_beam.transforms.storage.web import connections
+from rembg_beam.transforms import RemoveBackground, Source, WebOptions, naming
+from rembg_beam.transforms.store import limits, stores, uris, web
+from rembg_beam.transforms.store.retrying import Tried
+from rembg_beam.transforms.store.web import connections
 
 IMPATIENT = WebOptions(allow_private_hosts=True, max_seconds=1)
 
@@ -307,7 +307,7 @@ def test_options_that_make_no_sense(options: Any) -> None:
 @pytest.mark.parametrize("uri", ["ftp://host/a.jpg", "data://x", "gopher://host/a", "dict://h:1/a"])
 def test_other_schemes_are_refused_with_those_that_work(uri: str) -> None:
     with pytest.raises(ValueError, match="http:// and https://"):
-        files.read(uri)
+        stores.read(uri)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_every_url_has_its_row(
     assert errors == {path.partition("?")[0]: error for path, error in bad.items()}
     written = [row for row in rows if row.status == "written"]
     assert len({row.outputs[0] for row in written}) == len(good)
-    assert all(files.size(row.outputs[0]) for row in written)
+    assert all(stores.size(row.outputs[0]) for row in written)
     assert {row.read_attempts for row in written} == {1, 2}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from apache_beam import coders
 
-from . import uris
+from .store import uris
 
 SCHEMA_VERSION = 1
 

@@ -7,8 +7,8 @@ from typing import Tuple
 
 import apache_beam as beam
 
-from . import metrics
 from .elements import Failure, Outcome, RunColumns, Source, failed
+from .runtime import metrics
 
 
 class FailedOutcomes(beam.PTransform):

@@ -11,12 +11,12 @@ from typing import Any, Iterator, NamedTuple, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import memory, metrics
-from .concurrency import ConcurrentDoFn, Later
 from .elements import Facts, Failure, Source, Stored, as_source
-from .failures import attempt
-from .memory import Lease
-from .storage import files, web
+from .runtime import memory, metrics
+from .runtime.concurrency import ConcurrentDoFn, Later
+from .runtime.failures import attempt
+from .runtime.memory import Lease
+from .store import stores, web
 
 STEP = "read"
 FAILURES = "failures"
@@ -87,11 +87,11 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
 def _read(
     uri: str, max_bytes: Optional[int], web_options: web.WebOptions, attempts: int = 0
 ) -> Union[Read, Later]:
-    expected = files.expected_size(uri)
+    expected = stores.expected_size(uri)
     lease = memory.budget().hold(memory.READ, min(expected, max_bytes or expected))
     try:
-        data, attempts = files.read(uri, max_bytes, web_options, attempts)
-    except files.PutOff as put_off:
+        data, attempts = stores.read(uri, max_bytes, web_options, attempts)
+    except stores.PutOff as put_off:
         lease.release()
         again = partial(_read, uri, max_bytes, web_options, put_off.attempts)
         return Later(put_off.seconds, partial(attempt, STEP, again))

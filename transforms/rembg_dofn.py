@@ -15,10 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeV
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import memory, metrics, slow, uris
-from .concurrency import ConcurrentDoFn
 from .elements import Cutout, Facts, Failure, Part, Stored, merged, size_of
-from .failures import attempt
 from .models import catalogue, matting, runs, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
@@ -30,6 +27,10 @@ from .pictures.encode import Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
+from .runtime import memory, metrics, slow
+from .runtime.concurrency import ConcurrentDoFn
+from .runtime.failures import attempt
+from .store import uris
 
 STEP = "remove"
 FAILURES = "failures"

@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, slow, uris, write
+from . import read, rembg_dofn, write
 from .elements import RunColumns, Source, as_source, to_json
 from .models import sessions
 from .models.config import SessionConfig
@@ -24,7 +24,9 @@ from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn, check_encoding, check_seconds
-from .storage.web import WebOptions
+from .runtime import slow
+from .store import uris
+from .store.web import WebOptions
 from .write import WriteCutouts
 
 _COUNTS = (

@@ -10,8 +10,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from . import memory, metrics
-from .concurrency import ConcurrentDoFn
+from . import naming
 from .elements import (
     Cutout,
     Facts,
@@ -24,9 +23,11 @@ from .elements import (
     size_of,
     written,
 )
-from .failures import attempt
 from .pictures.encode import Encoding
-from .storage import files, naming
+from .runtime import memory, metrics
+from .runtime.concurrency import ConcurrentDoFn
+from .runtime.failures import attempt
+from .store import stores
 
 STEP = "write"
 FAILURES = "failures"
@@ -37,7 +38,7 @@ THREADS = 16
 
 @beam.typehints.with_input_types(Tuple[Source, Cutout])
 @beam.typehints.with_output_types(Outcome)
-class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[files.Written], Failure]]):
+class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Written], Failure]]):
     """Writes each cutout's parts; see the module's docstring.
 
     Args:
@@ -72,21 +73,21 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[files.Writte
 
     def setup(self) -> None:
         memory.budget(self.max_memory)
-        files.begin(self.output)
+        stores.begin(self.output)
 
     def teardown(self) -> None:
-        files.end(self.output)
+        stores.end(self.output)
 
     def lease(self, element: Tuple[Source, Cutout]) -> memory.Lease:
         return memory.budget().hold(memory.RESULT, size_of(element[1]), wait=False)
 
-    def work(self, element: Tuple[Source, Cutout]) -> Union[List[files.Written], Failure]:
+    def work(self, element: Tuple[Source, Cutout]) -> Union[List[stores.Written], Failure]:
         return attempt(STEP, self._write, *element)
 
     def emit(
         self,
         element: Tuple[Source, Cutout],
-        result: Union[List[files.Written], Failure],
+        result: Union[List[stores.Written], Failure],
         seconds: float,
     ) -> Iterator[Any]:
         source, cutout = as_source(element[0]), element[1]
@@ -104,10 +105,10 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[files.Writte
         columns = RunColumns(cutout.model, self.options)
         yield written(source, learnt, [file.uri for file in result], columns)
 
-    def _write(self, source: Source, cutout: Cutout) -> List[files.Written]:
+    def _write(self, source: Source, cutout: Cutout) -> List[stores.Written]:
         name = source.name or naming.relative_name(source.uri, self.relative_to)
         return [
-            files.write(
+            stores.write(
                 self.output,
                 naming.output_name(name, part.suffix + self.encoding.suffix),
                 part.data,

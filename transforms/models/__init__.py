@@ -3,11 +3,10 @@
     catalogue   the models there are: files, checksums, licences, and rembg's session class of each
     providers   the execution providers: rembg's users' names, onnxruntime's, and what to install
     config      `SessionConfig`: a model, providers, options; checked, picklable
-    files       the model's files on this machine, whole and genuine
+    weights     the model's files on this machine, whole and genuine
     environment ... where the variables that rembg and numba read make sense
     opening     a configuration -> a rembg session
-    proof       ... whose nodes are where they were asked to be
-    normalize   ... given its tensors bit for bit as rembg makes them, faster
+    placement   ... whose nodes are where they were asked to be
     sessions    one of them per process and configuration
     matting     the same for ViTMatte, which rembg keeps elsewhere
 

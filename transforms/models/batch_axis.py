@@ -15,7 +15,7 @@ from typing import Any, Dict, List
 
 import filelock
 
-from . import files
+from . import weights
 
 # Of protocol buffers.
 _MOST_BYTES = 2**31 - 1
@@ -38,7 +38,7 @@ def ensure(path: str) -> str:
         return path
     facts = f"{os.path.abspath(path)} {os.path.getsize(path)} {os.path.getmtime(path)}"
     digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
-    target = os.path.join(files.home(), "rembg_beam", f"batch-{digest}", os.path.basename(path))
+    target = os.path.join(weights.home(), "rembg_beam", f"batch-{digest}", os.path.basename(path))
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with filelock.FileLock(target + ".lock"):
         if not os.path.exists(target):

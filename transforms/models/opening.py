@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from . import batch_axis, catalogue, environment, files, outputs, predicting, proof, providers
+from . import batch_axis, catalogue, environment, outputs, placement, predicting, providers, weights
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
 from .rembg_import import import_rembg
@@ -88,7 +88,7 @@ def require_onnxruntime() -> None:
 def _proved(config: SessionConfig) -> Loaded:
     """The session of a local model, if its nodes are where they were asked to be."""
     model = catalogue.find(config.model)
-    paths = files.ensure(
+    paths = weights.ensure(
         model,
         model_path=config.model_path,
         model_dir=config.model_dir,
@@ -100,7 +100,7 @@ def _proved(config: SessionConfig) -> Loaded:
         loaded = _with_stand_in(loaded._replace(session=session), config, batches)
     else:
         loaded.session.decoder = outputs.CheckedSam(loaded.session.decoder)
-    loaded = loaded._replace(checksum=files.checksum(model, paths))
+    loaded = loaded._replace(checksum=weights.checksum(model, paths))
     percent = 100 * loaded.share
     _log.info("%s runs on %s (%.0f %% of nodes)", model.name, loaded.provider, percent)
     return loaded
@@ -162,8 +162,8 @@ def _placed(config: SessionConfig, paths: Tuple[str, ...]) -> Loaded:
     counted = []
     for inner, path in zip(inner_sessions(session), paths, strict=True):
         inner.disable_fallback()
-        counted.append(proof.assignment(inner))
-        if not proof.is_in_use(counted[-1], wanted):
+        counted.append(placement.assignment(inner))
+        if not placement.is_in_use(counted[-1], wanted):
             raise _not_in_use(config, path, _shown(counted[-1]))
     share = min(each.share(wanted) for each in counted)
     return Loaded(session, counted[0].provider, share)
@@ -265,7 +265,7 @@ def _session_options(config: SessionConfig) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry(proof.RECORD, "1")
+    options.add_session_config_entry(placement.RECORD, "1")
     if config.runs_on_cpu():
         options.intra_op_num_threads = 1
         # Its plan of a run's memory is kept beside the memory itself: a fifth more for no speed.
@@ -299,7 +299,7 @@ def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInU
     wanted = [providers.find(name) for name in config.provider_names]
     asked = ", ".join(f"{provider.label} ({provider.name})" for provider in wanted)
     options = dict(config.providers[0][1])
-    reason = proof.why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
+    reason = placement.why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
     return ProviderNotInUse(
         f"model {config.model!r} was asked to run on {asked}; in use: {in_use}. Why: {reason}. "
         f"{wanted[0].label} needs {wanted[0].package} on the worker ({wanted[0].platform}); "
@@ -307,7 +307,7 @@ def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInU
     )
 
 
-def _shown(counted: proof.Assignment) -> str:
+def _shown(counted: placement.Assignment) -> str:
     each = (
         f"{name} with {count} nodes, {counted.heavy.get(name, 0)} of them heavy"
         for name, count in sorted(counted.nodes.items())

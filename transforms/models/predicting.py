@@ -15,8 +15,8 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 from PIL import Image
 
+from ..fast.normalize import normalize
 from ..fast.resample import resize
-from .normalize import normalize
 from .runs import watching
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.

@@ -18,6 +18,7 @@ from typing import Iterator, Optional, Tuple
 
 from PIL import ExifTags, Image, ImageOps
 
+from ..fast.jpeg import decode_jpeg
 from . import bounds
 from .boxes import largest_ispe
 from .errors import (
@@ -28,7 +29,6 @@ from .errors import (
     TooManyPixels,
     TruncatedPicture,
 )
-from .jpeg import decode_jpeg
 from .modes import as_rembg_takes_it, cutouts_profile
 from .picture import Picture
 from .srgb import in_srgb

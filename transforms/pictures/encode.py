@@ -12,8 +12,8 @@ from typing import Any, Dict, Optional
 import numpy as np
 from PIL import Image
 
+from ..fast.png import can_encode, encode_png
 from .modes import GREY, RGB, colour_space
-from .png import can_encode, encode_png
 
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}

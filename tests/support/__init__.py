@@ -1,0 +1,1 @@
+"""What the tests share: stand-ins for models, servers on loopback, pictures of odd kinds."""

@@ -1,0 +1,187 @@
+"""Earlier: an output folder -> what the manifests of earlier runs say of its pictures.
+
+In: the URI of an output folder. Out: what was said of each picture last, by the name of its output,
+or the sources that failed last. Rows of versions without a column have None for it. Fails as
+`files.read` does, and with `BadManifest` for a file that is none: rows decide what is to be done.
+"""
+
+import io
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
+
+import apache_beam as beam
+
+from .. import naming
+from ..elements import FAILED, SKIPPED, WRITTEN, Facts, Source
+from ..sources.lists import BadLine
+from ..store import stores, uris
+from .manifest import SCHEMA
+
+# Without these a table says nothing of pictures.
+_NEEDED = {"uri", "status", "outputs", "metadata"}
+
+
+class BadManifest(OSError):
+    """A file among the manifests is none."""
+
+
+class Told(NamedTuple):
+    """What a run said of a picture.
+
+    Attributes:
+      run: its id, which sorts by time.
+      at: when its manifest was written, by the store's clock; None if the store doesn't say.
+      uri, extras: of the picture.
+      failed: the error it failed with, None if it didn't.
+      written: whether the run made its outputs.
+      empty: whether it made none, since the mask was empty.
+      facts: of its outputs, None if it had none.
+    """
+
+    run: str
+    at: Optional[float]
+    uri: str
+    extras: str
+    failed: Optional[str]
+    written: bool
+    empty: bool
+    facts: Optional[Facts]
+
+
+class Manifest(NamedTuple):
+    """A file of rows: its run, its URI, and when it was written, by the store's clock."""
+
+    run: str
+    uri: str
+    at: Optional[float]
+
+
+def manifests(output: str) -> Iterator[Manifest]:
+    """The manifest files under an output folder."""
+    folder = naming.join(output, naming.MANIFEST)
+    for file in stores.listing(folder):
+        run, _, name = file.name.partition("/")
+        if run.startswith("run=") and name.endswith(".parquet"):
+            yield Manifest(run.removeprefix("run="), file.uri, file.modified)
+
+
+def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
+    """The rows of a manifest file, with the run's id and the file's time."""
+    import pyarrow.parquet
+
+    data = stores.read(manifest.uri).data
+    try:
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        if absent := _NEEDED - set(table.schema_arrow.names):
+            raise ValueError(f"it has no column {', '.join(sorted(absent))}")
+        for batch in table.iter_batches():
+            for row in _typed(batch).to_pylist():
+                yield {**row, "run": manifest.run, "at": manifest.at}
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadManifest(
+            f"the manifest {uris.without_secrets(manifest.uri)!r} can't be read ({error}): which "
+            "of its pictures failed is not known; remove it to go on without, and pictures whose "
+            "outputs are there are done, or write all again with --on_existing overwrite"
+        ) from error
+
+
+def _typed(batch: Any) -> Any:
+    """The rows with the types that `SCHEMA` has; fails where that can't be."""
+    import pyarrow
+
+    names = set(batch.schema.names)
+    known = [field for field in SCHEMA if field.name in names]
+    table = pyarrow.Table.from_batches([batch]).select([field.name for field in known])
+    for name in sorted(_NEEDED):
+        if table[name].null_count:
+            raise ValueError(f"a row has no {name}")
+    return table.cast(pyarrow.schema([field.with_nullable(True) for field in known]))
+
+
+class EarlierRows(beam.PTransform):
+    """The rows of all earlier runs, from the start of a pipeline.
+
+    Args:
+      output: the output folder.
+    """
+
+    def __init__(self, output: str) -> None:
+        super().__init__()
+        self.output = output
+
+    def expand(self, begin: Any) -> beam.PCollection:
+        return (
+            begin
+            | "Output folder" >> beam.Create([self.output], reshuffle=False)
+            | "Find manifests" >> beam.FlatMap(manifests)
+            | "Spread manifests" >> beam.Reshuffle()
+            | "Read rows" >> beam.FlatMap(rows).with_output_types(Dict[str, Any])
+        )
+
+
+def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
+    """The name of a picture's output, and what the row says of it."""
+    if not row.get("name"):
+        return
+    facts = None
+    if row["outputs"]:
+        facts = Facts(**{name: row.get(name) for name in Facts._fields})
+    failed = row.get("error") or FAILED if row["status"] == FAILED else None
+    told = Told(
+        run=row["run"],
+        at=row["at"],
+        uri=row["uri"],
+        extras=row.get("extras") or "{}",
+        failed=failed,
+        written=row["status"] == WRITTEN,
+        empty=row["status"] == SKIPPED and not row["outputs"],
+        facts=facts,
+    )
+    yield naming.output_name(row["name"], ""), told
+
+
+# Failures that say nothing of the picture itself, and come again without a change of the inputs.
+_NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
+
+
+def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
+    """The output's name, the run, and the picture if it failed."""
+    if not row.get("name") or row.get("error") in _NO_RETRY:
+        return
+    again = None
+    if row["status"] == FAILED:
+        again = Source(row["uri"], row["name"], row.get("extras") or "{}", row["metadata"])
+    yield naming.output_name(row["name"], ""), (row["run"], again)
+
+
+def _latest(said: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
+    return max(said, key=lambda each: each[0])
+
+
+def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
+    _, (_, again) = output
+    if again is not None:
+        yield again
+
+
+class FailedSources(beam.PTransform):
+    """The pictures whose outputs the last run that was to make them failed at.
+
+    Left out are those that were refused for sharing a name, or for an output that was there, lines
+    that named no picture, and pictures that got no name: they need a change of the inputs.
+
+    Args:
+      output: the output folder.
+    """
+
+    def __init__(self, output: str) -> None:
+        super().__init__()
+        self.output = output
+
+    def expand(self, begin: Any) -> beam.PCollection:
+        return (
+            begin
+            | "Earlier rows" >> EarlierRows(self.output)
+            | "Key by output" >> beam.FlatMap(_keyed_by_output)
+            | "Latest of each" >> beam.CombinePerKey(_latest)
+            | "Failed last" >> beam.FlatMap(_failed_last).with_output_types(Source)
+        )

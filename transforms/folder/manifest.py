@@ -1,0 +1,167 @@
+"""Manifest: outcomes -> Parquet files under the output folder, one partition per run.
+
+In: `Outcome` rows, bounded. Out: the URIs of the files `OUTPUT/_manifest/run=ID/part-*.parquet`,
+`ROWS_PER_FILE` rows in each but the last. All runs together read as one data set:
+
+    pyarrow.dataset.dataset("OUTPUT/_manifest", partitioning="hive")
+
+Rows are packed where they come up, so only some bytes of each cross a shuffle. One worker makes the
+files of all, each written whole by `store.stores`: nothing half-finished lies in the data set,
+nothing is renamed, and a repeated bundle writes as many files under the same names. Fails as
+`files.write` does, and with it the pipeline.
+"""
+
+import datetime
+import io
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet
+from apache_beam.transforms.window import GlobalWindows
+
+from .. import naming
+from ..elements import Outcome
+from ..store import stores
+
+# Raise it for fewer files; the rows of one are in memory while it is made.
+ROWS_PER_FILE = 100_000
+
+# Packed at once.
+_CHUNK_ROWS = 1_000
+
+SCHEMA = pa.schema(
+    [
+        pa.field("schema_version", pa.int32(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("name", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("outputs", pa.list_(pa.string()), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("options", pa.string(), nullable=False),
+        pa.field("extras", pa.string(), nullable=False),
+        pa.field("step", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("duplicates", pa.int32(), nullable=False),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("animated", pa.bool_()),
+        pa.field("model_checksum", pa.string()),
+        pa.field("provider", pa.string()),
+        pa.field("batched", pa.bool_()),
+        pa.field("peak", pa.float64()),
+        pa.field("foreground", pa.float64()),
+        pa.field("matting", pa.string()),
+        pa.field("bytes_in", pa.int64()),
+        pa.field("bytes_out", pa.int64()),
+        pa.field("read_attempts", pa.int32()),
+        pa.field("write_attempts", pa.int32()),
+        pa.field("read_msecs", pa.int32()),
+        pa.field("remove_msecs", pa.int32()),
+        pa.field("write_msecs", pa.int32()),
+        pa.field("metadata", pa.string(), nullable=False),
+    ]
+)
+
+
+def new_run_id() -> str:
+    """A name for a run: its start in UTC, to the millisecond, and six random characters.
+
+    >>> len(new_run_id())
+    26
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{uuid.uuid4().hex[:6]}"
+
+
+def folder(output: str, run: str) -> str:
+    """The folder of a run's rows.
+
+    >>> folder("gs://bucket/out", "r1")
+    'gs://bucket/out/_manifest/run=r1'
+    """
+    return naming.join(output, folder_name(run))
+
+
+def folder_name(run: str) -> str:
+    """The same, relative to the output folder.
+
+    >>> folder_name("r1")
+    '_manifest/run=r1'
+    """
+    return f"{naming.MANIFEST}/run={run}"
+
+
+def row(outcome: Outcome) -> Dict[str, Any]:
+    """The outcome under the column names of `SCHEMA`."""
+    return {name: getattr(outcome, name) for name in SCHEMA.names}
+
+
+@dataclass(kw_only=True, eq=False)
+class WriteManifest(beam.PTransform):
+    """Writes outcomes as Parquet; see the module's docstring.
+
+    Attributes:
+      output: the output folder.
+      run: the run's id, letters, digits, `_`, `.` and `-`; `new_run_id()` makes one.
+      rows_per_file: see `ROWS_PER_FILE`.
+    """
+
+    output: str
+    run: str
+    rows_per_file: int = ROWS_PER_FILE
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.run):
+            raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        return (
+            outcomes
+            | "Of all windows" >> beam.WindowInto(GlobalWindows())
+            | "Take many rows" >> beam.BatchElements(_CHUNK_ROWS, _CHUNK_ROWS)
+            | "Pack the rows" >> beam.Map(_pack).with_output_types(Tuple[str, bytes])
+            | "Gather all rows" >> beam.GroupByKey()
+            | "Write rows" >> beam.FlatMap(_write, self.output, self.run, self.rows_per_file)
+        )
+
+
+def encode(table: pa.Table) -> bytes:
+    """A Parquet file of these rows."""
+    file = io.BytesIO()
+    pa.parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def decode(data: bytes) -> pa.Table:
+    """The rows of a Parquet file."""
+    return pa.parquet.read_table(io.BytesIO(data), schema=SCHEMA)
+
+
+def _pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
+    return "all", encode(pa.Table.from_pylist([row(outcome) for outcome in outcomes], SCHEMA))
+
+
+def _write(
+    packed: Tuple[str, Iterable[bytes]], output: str, run: str, rows_per_file: int
+) -> Iterator[str]:
+    for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
+        name = f"{folder_name(run)}/part-{number:05d}.parquet"
+        yield stores.write(output, name, encode(table), "application/vnd.apache.parquet").uri
+
+
+def _split(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows, so many in each table but the last, in whatever portions they come."""
+    held = SCHEMA.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table])
+        while held.num_rows >= rows:
+            yield held.slice(0, rows)
+            held = held.slice(rows)
+    if held.num_rows:
+        yield held

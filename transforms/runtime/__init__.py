@@ -1,0 +1,8 @@
+"""How work is done in a process, whatever it is.
+
+concurrency  a DoFn with threads
+memory       a budget of bytes in flight
+failures     where an exception becomes a row
+metrics      counts and times, for the runner and the command
+slow         what takes long is named meanwhile
+"""

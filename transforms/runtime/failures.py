@@ -1,0 +1,45 @@
+"""The one place where an exception becomes data; everywhere else it rises.
+
+In: a function and its arguments. Out: its result, or a `Failure` that names the step, the error's
+class and its message, in which no URI shows its credentials. Only `Exception` is caught: what stops
+a process still stops it.
+"""
+
+from typing import Callable, TypeVar, Union
+
+from ..elements import Facts, Failure
+from ..store import uris
+
+T = TypeVar("T")
+
+MESSAGE_CHARACTERS = 1000
+
+# Steps whose errors carry the `attempts` made.
+_ATTEMPTING = ("read", "write")
+
+
+def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Failure]:
+    """`function(*args)`, or the failure it ended in.
+
+    >>> attempt("read", int, "x").error
+    'ValueError'
+    """
+    try:
+        return function(*args)
+    except Exception as error:
+        return failure(step, error)
+
+
+def failure(step: str, error: Exception) -> Failure:
+    """The record of an exception, with the facts about the picture that it carries, if any.
+
+    >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))[:3]
+    ('read', 'FileNotFoundError', "[Errno 2] No such file: 'a.jpg'")
+    """
+    text = uris.without_secrets_in(str(error) or repr(error))
+    # A message may quote a file name that isn't UTF-8; a row must be.
+    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    facts = getattr(error, "facts", Facts())
+    if hasattr(error, "attempts") and step in _ATTEMPTING:
+        facts = facts._replace(**{f"{step}_attempts": error.attempts})
+    return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS], facts)

@@ -1,0 +1,226 @@
+"""Input lists: files of lines -> the pictures that these name, as `Source` records.
+
+In: the URI of a list, or an opened one. A list is text, one picture per line, a URI or a JSON
+object; in UTF-8 or, with a byte order mark, UTF-16; compressed where its suffix says so (`.gz`,
+`.bz2`, `.zst`). Out: its lines, and of each line its source. Of a line that is longer than
+`LINE_BYTES` no more than that is held.
+
+Raises `BadList` for a file that is no such list (see `list_formats`), `BadLine` for a line that
+names no picture, and what the storage raises.
+"""
+
+import codecs
+import itertools
+import json
+import os
+import stat
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple, Protocol
+
+from .. import strict_json
+from ..elements import Source
+from ..store import stores, uris
+from . import list_formats
+
+# Of a line, without its end. Raise it for larger extras or metadata.
+LINE_BYTES = 1_000_000
+
+# Standard input, as commands have it.
+STDIN = "-"
+
+_CHUNK_BYTES = 1 << 16
+
+# By suffix, in pyarrow's words.
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+# Where a process finds what it has open, or what is the machine's.
+_OWN_FOLDERS = ("/dev/", "/proc/")
+
+
+class BadList(ValueError):
+    """A file that is no list of pictures."""
+
+
+class BadLine(ValueError):
+    """A line of an input list that names no picture."""
+
+
+class Readable(Protocol):
+    """An opened file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes; none at its end."""
+
+
+class InputList(NamedTuple):
+    """A list, or a part of one, as workers read it.
+
+    Attributes:
+      uri: where it lies.
+      shown: what it was called by whoever named it.
+      before: lines of the list that lie before this part.
+    """
+
+    uri: str
+    shown: str
+    before: int = 0
+
+
+def is_read_once(uri: str) -> bool:
+    """Whether a list can't be opened again, or by another process: a pipe, a terminal, stdin.
+
+    >>> is_read_once("-"), is_read_once("/dev/stdin"), is_read_once("gs://b/list.txt")
+    (True, True, False)
+    """
+    if uri == STDIN:
+        return True
+    if not uris.is_local(uri):
+        return False
+    try:
+        path = uris.local_path(uri)
+        if is_own(path):
+            return True
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # whoever opens it will say so
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_own(path: str) -> bool:
+    """Whether another process that opens this path would see something else."""
+    return os.path.abspath(path).startswith(_OWN_FOLDERS)
+
+
+def check(uri: str) -> None:
+    """Raises `BadList` for a file that is no list or names nothing; its beginning decides."""
+    try:
+        with _opened(uri) as file:
+            check_beginning(file)
+    except FileNotFoundError as error:
+        raise BadList("there is no such file") from error
+    except IsADirectoryError as error:
+        raise BadList(
+            "it is a folder: name that by --input, and all pictures below it are meant"
+        ) from error
+    with _opened(uri) as file:
+        check_names(file)
+
+
+def check_beginning(file: Readable) -> None:
+    """Raises `BadList` for another format; reads no more than its beginning."""
+    why = list_formats.refusal(file.read(list_formats.BEGINNING_BYTES))
+    if why:
+        raise BadList(why)
+
+
+def check_names(file: Readable) -> None:
+    """Raises `BadList` for a list of nothing but blank lines."""
+    if not any(line.strip() for line in lines_of(file)):
+        raise BadList("it names no picture")
+
+
+def lines(uri: str) -> Iterator[bytes]:
+    """The lines of a list, as `lines_of` has them."""
+    with _opened(uri) as file:
+        yield from lines_of(file)
+
+
+def lines_of(file: Readable) -> Iterator[bytes]:
+    """The lines of an opened list in UTF-8, without their ends; too long ones cut off.
+
+    >>> import io
+    >>> list(lines_of(io.BytesIO("a.jpg\\r\\n\\nb.jpg".encode("utf-16"))))
+    [b'a.jpg\\r', b'', b'b.jpg']
+    """
+    chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+    first = next(chunks, b"")
+    encoding = list_formats.encoding(first)
+    chunks = itertools.chain([first], chunks)
+    return _split(_in_utf8(chunks, encoding) if encoding else chunks)
+
+
+def parse(line: bytes) -> Source:
+    """The source of a line; `BadLine` for one that names no picture."""
+    if len(line) > LINE_BYTES:
+        raise BadLine(f"longer than {LINE_BYTES} bytes")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadLine(
+            f"not UTF-8 ({error}); a file name that isn't is written as a URI, "
+            "such as file:///photos/%E9.jpg"
+        ) from error
+    return parse_line(text)
+
+
+def parse_line(line: str) -> Source:
+    """The source of one line: a URI, or a JSON object with a `uri`.
+
+    `name` and `extras` of an object are the source's own; all other keys are its metadata.
+
+    >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
+    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', duplicates=0)
+    """
+    line = line.strip()
+    if not line.startswith("{"):
+        return Source(line)
+    try:
+        fields = strict_json.loads(line)
+    except ValueError as error:
+        raise BadLine(f"not a JSON object ({error}); a line is a URI or an object with a `uri`")
+    uri, name, extras = (fields.pop(key, None) for key in ("uri", "name", "extras"))
+    _expect(isinstance(uri, str) and uri != "", "uri", "a string that is not empty", uri)
+    named = name is None or (isinstance(name, str) and name != "")
+    _expect(named, "name", "a string that is not empty, or be left out", name)
+    _expect(extras is None or isinstance(extras, dict), "extras", "an object", extras)
+    try:
+        return Source.of(uri, name=name, extras=extras, metadata=fields)
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"can't be kept as UTF-8 and JSON ({error})") from error
+
+
+def _expect(condition: bool, key: str, what: str, value: Any) -> None:
+    if not condition:
+        raise BadLine(f"its `{key}` is {json.dumps(value)} and must be {what}")
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[Readable]:
+    """The list's bytes, unpacked; `BadList` for one that is not whole."""
+    compression = _COMPRESSIONS.get(os.path.splitext(uri)[1].lower())
+    with stores.opened(uri) as file:
+        yield _Unpacked(file, compression) if compression else file
+
+
+class _Unpacked:
+    """A compressed file as it is without that; Beam's own takes a truncated one for whole."""
+
+    def __init__(self, file: BinaryIO, compression: str) -> None:
+        import pyarrow
+
+        self._file = pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), compression)
+        self._compression = compression
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._file.read(size))
+        except OSError as error:
+            raise BadList(
+                f"its suffix says {self._compression}, and it can't be unpacked: {error}"
+            ) from error
+
+
+def _in_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    for text in codecs.iterdecode(chunks, encoding, errors="replace"):
+        yield text.encode("utf-8")
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, each cut off where it is known to be too long."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line[: LINE_BYTES + 1] for line in whole)
+        rest = rest[: LINE_BYTES + 1]
+    if rest:
+        yield rest

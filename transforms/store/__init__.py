@@ -1,0 +1,14 @@
+"""URI -> bytes, and bytes -> a file that is whole or absent.
+
+    uris        what a URI names
+    stores      the door: which store a URI lies in
+
+    local       files of this machine
+    web/        http:// and https://, by urllib3; only to read
+    gcs         gs://, by google-cloud-storage
+    beam_files  whatever else Beam's FileSystems open
+
+and what the stores share: `listed` (a file of a listing), `limits` (the cap on what is read),
+`refusals` (a server's answer as Python's own exception), `retrying` (what may pass, and another
+attempt), `hints` (what was meant by a name that is not there). Knows no Beam transform.
+"""

@@ -1,0 +1,177 @@
+"""What Beam's FileSystems open, but for gs:// and local files: s3://, hdfs://, azfs://, ...
+
+In: URIs. They have no conditional write and promise no retries, so here calls are tried again (see
+`retrying`), `overwrite=False` looks before it writes, which two writers at once may both get past,
+and a write ends with a look at the size that arrived. Object stores show an object when its upload
+is complete; elsewhere a temporary name and a rename do the same. Fails with Python's own errors
+where the store's answer says which, with the file system's else, and with `ValueError` for a
+scheme that no file system is registered for.
+"""
+
+import errno
+import functools
+import importlib.util
+import re
+import uuid
+from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, TypeVar
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from .. import naming
+from . import limits, refusals, uris
+from .listed import Listed
+from .retrying import Tried, attempts_of, counted, is_transient, tried
+
+T = TypeVar("T")
+
+# Stores where `create` shows nothing before it is closed.
+OBJECT_STORES = ("s3", "azfs")
+
+# What Beam's own file systems import when they are used.
+_EXTRAS = {"s3": ("boto3", "aws"), "azfs": ("azure", "azure")}
+
+_RAW = CompressionTypes.UNCOMPRESSED
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+    """All bytes of a file; `TooLarge` for one that has more than `max_bytes`."""
+    return _tried(uri, _read, uri, max_bytes)
+
+
+def opened(uri: str) -> ContextManager[BinaryIO]:
+    """A file opened to be read in pieces."""
+    opening = functools.partial(FileSystems.open, compression_type=_RAW)
+    return _tried(uri, opening, uri).value
+
+
+def write(folder: str, name: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
+    """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
+    uri = naming.join(folder, name)
+    return _tried(uri, _write, folder, uri, data, mime_type, overwrite)
+
+
+def size(uri: str) -> Optional[int]:
+    """The size of a file; None for none."""
+    return _tried(uri, _size, uri).value
+
+
+def remove(uri: str) -> None:
+    """Removes a file if it is there."""
+    _tried(uri, _remove, uri)
+
+
+def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
+    """The files below a folder whose names begin with `start`."""
+    literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
+    pattern = literal + ("**" if deep else "*")
+    found = _tried(folder, FileSystems.match, [pattern], [limit]).value
+    for metadata in found[0].metadata_list:
+        name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
+        # A file system that doesn't know gives Beam's default, 0.
+        yield Listed(metadata.path, name, metadata.size_in_bytes, modified or None)
+
+
+def _read(uri: str, max_bytes: Optional[int]) -> bytes:
+    with FileSystems.open(uri, compression_type=_RAW) as file:
+        data = bytes(file.read() if max_bytes is None else file.read(max_bytes + 1))
+    limits.check(uri, len(data), max_bytes)
+    return data
+
+
+def _write(folder: str, uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
+    if not overwrite and FileSystems.exists(uri):
+        same_size = FileSystems.get_filesystem(uri).size(uri) == len(data)
+        if not same_size or _read(uri, len(data)) != data:
+            raise refusals.exists(uri)
+        return  # what an attempt before, or a retried bundle, wrote
+    if uris.scheme(folder) in OBJECT_STORES:
+        _create(uri, data, mime_type)
+    else:
+        _create_and_rename(folder, uri, data, mime_type)
+    if FileSystems.get_filesystem(uri).size(uri) != len(data):
+        raise OSError(
+            errno.EIO, f"not all of its {len(data)} bytes are there", uris.without_secrets(uri)
+        )
+
+
+def _create(uri: str, data: bytes, mime_type: str) -> None:
+    with FileSystems.create(uri, mime_type=mime_type, compression_type=_RAW) as file:
+        file.write(data)
+
+
+def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
+    room = naming.join(folder, naming.TEMPORARY)
+    for parent in (room, uri.rpartition("/")[0]):
+        _make_folder(parent)
+    temporary = naming.join(room, uuid.uuid4().hex)
+    try:
+        _create(temporary, data, mime_type)
+        if FileSystems.exists(uri):
+            FileSystems.delete([uri])
+        FileSystems.rename([temporary], [uri])
+    except BaseException:
+        if FileSystems.exists(temporary):
+            FileSystems.delete([temporary])
+        raise
+
+
+def _make_folder(folder: str) -> None:
+    if not FileSystems.exists(folder):
+        try:
+            FileSystems.mkdirs(folder)
+        except OSError:  # another worker made it
+            if not FileSystems.exists(folder):
+                raise
+
+
+def _remove(uri: str) -> None:
+    if FileSystems.exists(uri):
+        FileSystems.delete([uri])
+
+
+def _size(uri: str) -> Optional[int]:
+    system = FileSystems.get_filesystem(uri)
+    return system.size(uri) if system.exists(uri) else None
+
+
+def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
+    """`function(*arguments)`, with retries; a library's error tells no credentials of the URI."""
+    try:
+        return tried(_refusing, uri, function, *arguments)
+    except Exception as error:
+        said = str(error)
+        shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
+        if shown == said:
+            raise
+        raise counted(OSError(f"{type(error).__name__}: {shown}"), attempts_of(error)) from None
+
+
+def _refusing(uri: str, function: Callable[..., T], *arguments: Any) -> T:
+    """`function(*arguments)`; a final answer of the server's rises as Python's own exception."""
+    _check_scheme(uri)
+    try:
+        return function(*arguments)
+    except Exception as error:
+        status = refusals.status_of(error)
+        if status is None or isinstance(error, limits.TooLarge) or is_transient(error):
+            raise
+        raise refusals.of_status(status, uri, str(error)) from None
+
+
+def _check_scheme(uri: str) -> None:
+    try:
+        FileSystems.get_filesystem(uri)
+    except ValueError:
+        raise ValueError(
+            f"{uris.without_secrets(uri)!r}: there is no file system for {uris.scheme(uri)}://; "
+            "those that work are paths, file://, gs://, hdfs://, to read http:// and https:// and, "
+            "with apache-beam[aws] or [azure], s3:// and azfs://"
+        ) from None
+    needed, extra = _EXTRAS.get(str(uris.scheme(uri)), ("", ""))
+    if needed and importlib.util.find_spec(needed) is None:
+        raise ValueError(
+            f"{uris.without_secrets(uri)!r} needs the package {needed}: "
+            f"install apache-beam[{extra}]"
+        )

@@ -1,0 +1,54 @@
+"""The cap on what is read: no file of more than `max_bytes` is ever held whole.
+
+In: bytes as a store hands them out, and the cap, None for none. Out: the same bytes. `TooLarge`,
+naming the URI, the cap and the way out, for a file that has more; of it no more than the cap and
+one read of the store's is held.
+"""
+
+import errno
+import io
+from typing import Any, Optional
+
+from . import uris
+
+
+class TooLarge(OSError):
+    """A file has more bytes than may be read."""
+
+
+class Capped(io.BytesIO):
+    """Takes what is written to it, up to the cap; `uri` is for the error."""
+
+    def __init__(self, uri: str, max_bytes: Optional[int]) -> None:
+        super().__init__()
+        self._uri = uri
+        self._max_bytes = max_bytes
+
+    def write(self, data: Any) -> int:
+        check(self._uri, self.tell() + len(data), self._max_bytes)
+        return super().write(data)
+
+
+def asked_for(max_bytes: Optional[int], size: int) -> int:
+    """How many bytes to ask a file for at once: one more than it is said to have, or may have.
+
+    >>> asked_for(100, size=10), asked_for(100, size=1000), asked_for(None, size=1000)
+    (11, 101, 1001)
+    """
+    return (size if max_bytes is None else min(size, max_bytes)) + 1
+
+
+def check(uri: str, size: int, max_bytes: Optional[int]) -> None:
+    """Raises `TooLarge` if a file of that size may not be read.
+
+    >>> check("gs://b/a.jpg", 10, max_bytes=9)
+    Traceback (most recent call last):
+        ...
+    rembg_beam.transforms.store.limits.TooLarge: [Errno 27] it has more than max_bytes=9: ...
+    """
+    if max_bytes is not None and size > max_bytes:
+        raise TooLarge(
+            errno.EFBIG,
+            f"it has more than max_bytes={max_bytes}: raise that, or leave the file out",
+            uris.without_secrets(uri),
+        )
