@@ -8,7 +8,8 @@
     models/             a name becomes a session, one per process             rembg session
     pictures/cutout     rembg removes the background                          Pillow image, RGBA
     pictures/encode     the cutout becomes a file's bytes                     bytes
-    rembg_dofn          ... the step that does these four
+    engine              ... these four, without Beam                          Cutout
+    rembg_dofn          ... and the step that does them
     naming              its name follows from its own input alone             "x/a.jpg.png"
     write               its file appears, whole or not at all                 Outcome
     remove_background   the steps in a row, one outcome for every element
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
     from .elements import Cutout, Failure, Outcome, Part, Source, Stored
+    from .engine import Engine
     from .folder.manifest import WriteManifest
     from .models.config import SessionConfig
     from .pictures.encode import Encoding
@@ -41,6 +43,7 @@ _MODULES = {
     "SessionConfig": "models.config",
     "RemoveOptions": "pictures.options",
     "Encoding": "pictures.encode",
+    "Engine": "engine",
     "RemBGDoFn": "rembg_dofn",
     "Part": "elements",
     "Cutout": "elements",
@@ -57,6 +60,7 @@ __all__ = [
     "SessionConfig",
     "RemoveOptions",
     "Encoding",
+    "Engine",
     "RemBGDoFn",
     "Part",
     "Cutout",

@@ -15,6 +15,7 @@ import apache_beam as beam
 
 from . import read, rembg_dofn, write
 from .elements import RunColumns, Source, as_source, to_json
+from .engine import check_count, check_encoding, check_seconds
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
@@ -23,7 +24,7 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
-from .rembg_dofn import RemBGDoFn, check_encoding, check_seconds
+from .rembg_dofn import RemBGDoFn
 from .runtime import slow
 from .store import uris
 from .store.web import WebOptions
@@ -95,9 +96,7 @@ class RemoveBackground(beam.PTransform):
         check_encoding(self.options, self.encoding)
         check_seconds(self.max_picture_seconds)
         for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}={value!r} must be a positive integer")
+            check_count(name, getattr(self, name))
 
     def columns(self) -> RunColumns:
         """What all its rows have in common."""

@@ -10,6 +10,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from . import coders as coders
 from . import naming
 from .elements import (
     Cutout,

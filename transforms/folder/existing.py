@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from .. import naming, strict_json
 from ..elements import Facts, RunColumns, Source, skipped
 from ..outcomes import count_outcome

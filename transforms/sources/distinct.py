@@ -13,6 +13,7 @@ from typing import Any, Iterable, Iterator, Optional, Tuple
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from .. import naming
 from ..elements import Failure, Source
 from ..runtime import metrics
