@@ -2,7 +2,7 @@
 
     elements            what flows: Source -> Stored -> Cutout -> Outcome
     sources/            a pattern, folder or line of a list becomes Sources   "photos/x/a.jpg"
-    folder/existing     ... of which those that are done are left out         (the command's)
+    folder/existing     ... of which those that are done are left out
     read                its file is read                                      bytes
     pictures/decode     the bytes become an upright image                     Pillow image
     models/             a name becomes a session, one per process             rembg session
@@ -13,6 +13,7 @@
     naming              its name follows from its own input alone             "x/a.jpg.png"
     write               its file appears, whole or not at all                 Outcome
     remove_background   the steps in a row, one outcome for every element
+    job                 a whole job: find, leave what is done, remove, write the rows
     fast/               loops that give Pillow's and rembg's bits sooner, loaded when they pay
     folder/             outcomes become a Parquet data set, and are read again
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .elements import Cutout, Failure, Outcome, Part, Source, Stored
     from .engine import Engine
     from .folder.manifest import WriteManifest
+    from .job import RemoveBackgrounds
     from .models.config import SessionConfig
     from .pictures.encode import Encoding
     from .pictures.options import RemoveOptions
@@ -49,6 +51,7 @@ _MODULES = {
     "Cutout": "elements",
     "Failure": "elements",
     "RemoveBackground": "remove_background",
+    "RemoveBackgrounds": "job",
     "Outcome": "elements",
     "WriteManifest": "folder.manifest",
 }
@@ -66,6 +69,7 @@ __all__ = [
     "Cutout",
     "Failure",
     "RemoveBackground",
+    "RemoveBackgrounds",
     "Outcome",
     "WriteManifest",
 ]
