@@ -1,5 +1,6 @@
 """A whole job in a pipeline of a user's own."""
 
+import collections
 import json
 import re
 import shutil
@@ -10,7 +11,8 @@ import apache_beam as beam
 import pyarrow.dataset
 import pytest
 
-from rembg_beam.transforms import RemoveBackground, RemoveBackgrounds, SessionConfig, Source
+from rembg_beam.pipelines import cli
+from rembg_beam.transforms import RemoveBackground, RemoveBackgrounds, SessionConfig, Source, naming
 from rembg_beam.transforms.folder import summary
 
 
@@ -108,6 +110,28 @@ def test_on_existing(photos: Path, tmp_path: Path) -> None:
         assert statuses(output, run_id) == {"a.jpg": status}
     do(job(output, input=picture, since=4e9, run_id="r5"))
     assert statuses(output, "r5") == {"a.jpg": "written"}, "what is there is older"
+
+
+def test_no_step_asks_what_an_earlier_one_knew(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output's name is derived once for each picture, the composite built once for each run."""
+    calls: collections.Counter[str] = collections.Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(naming, "output_name")
+    counted(RemoveBackground, "__post_init__")
+    arguments = ["--input", str(photos / "sub"), "--output", str(tmp_path / "out")]
+    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert calls == {"output_name": 2, "__post_init__": 1}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ class Source(NamedTuple):
         from the URI.
       extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.
       metadata: a JSON object, the user's own columns, carried to its row untouched.
-      duplicates: how many more times the command's inputs named it.
+      duplicates: how many more times the inputs of a job named it.
+      output_name: the relative path of its output, without a suffix; None to derive it from `name`.
     """
 
     uri: str
@@ -43,6 +44,7 @@ class Source(NamedTuple):
     extras: str = "{}"
     metadata: str = "{}"
     duplicates: int = 0
+    output_name: Optional[str] = None
 
     @classmethod
     def of(
@@ -56,7 +58,7 @@ class Source(NamedTuple):
         """A source from plain mappings; `ValueError` for what JSON or UTF-8 can't hold.
 
         >>> Source.of("a.jpg", metadata={"split": "train"})
-        Source(uri='a.jpg', name=None, extras='{}', metadata='{"split": "train"}', duplicates=0)
+        Source(uri='a.jpg', name=None, extras='{}', metadata='{"split": "train"}', ...)
         """
         source = cls(uri, name, to_json(extras), to_json(metadata))
         "".join([uri, name or "", *source[2:4]]).encode("utf-8")  # as its coder will
@@ -198,6 +200,7 @@ def as_source(element: Any) -> Source:
             getattr(element, "extras", None) or "{}",
             getattr(element, "metadata", None) or "{}",
             getattr(element, "duplicates", None) or 0,
+            getattr(element, "output_name", None),
         )
     shown = uris.without_secrets_in(repr(element))
     raise TypeError(

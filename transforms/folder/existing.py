@@ -156,7 +156,7 @@ def last_of_each_kind(said: Iterable[Tuple[Told, ...]]) -> Tuple[Told, ...]:
 
 
 def _keyed(source: Source) -> Tuple[str, Source]:
-    return naming.output_name(str(source.name), ""), source
+    return str(source.output_name), source
 
 
 @beam.typehints.with_output_types(Source)
