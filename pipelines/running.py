@@ -7,6 +7,7 @@ result it came to. `pipeline` raises `UsageError` for options of Beam's that mak
 import gc
 import threading
 import time
+from dataclasses import replace
 from typing import Any, Callable, Optional
 
 import apache_beam as beam
@@ -106,7 +107,7 @@ def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> b
         made = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _ = made | job
+    _ = made | replace(job)  # Beam ties a transform to the pipeline it was applied to
     return made
 
 
