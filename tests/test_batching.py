@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Tuple
+from typing import Any, Callable, List, NamedTuple, Tuple, Union
 
 import numpy as np
 import onnx
@@ -20,8 +20,9 @@ from support.cutting import cutout_of
 
 from rembg_beam.transforms import RemBGDoFn, SessionConfig
 from rembg_beam.transforms.elements import Cutout, Failure
-from rembg_beam.transforms.models import batch_axis, batching, opening, runs
+from rembg_beam.transforms.models import batch_axis, batching, opening
 from rembg_beam.transforms.models.batching import Batching
+from rembg_beam.transforms.models.predicting import Recording
 from rembg_beam.transforms.rembg_dofn import default_threads
 
 
@@ -52,7 +53,7 @@ class Doubling:
         return [2 * x + (self.noise if len(x) > 1 else 0)]
 
 
-def call(batch: Batching, value: float) -> float:
+def call(batch: Union[Batching, Recording], value: float) -> float:
     (result,) = batch.run(None, {"x": np.full((1, 2), value, np.float32)})
     assert result.shape == (1, 2)
     return float(result[0, 0])
@@ -123,13 +124,13 @@ def test_different_shapes_never_share_a_batch() -> None:
         assert list(pool.map(one, [2, 3] * 12)) == [(1, 2), (1, 3)] * 12
 
 
-def test_who_watches_learns_of_its_own_run_only() -> None:
+def test_who_records_learns_of_its_own_run_only() -> None:
     batch = Batching(Doubling(seconds=0.005), max_size=4, wait_msecs=20)
 
     def one(value: float) -> Tuple[int, float]:
-        with runs.watching() as seen:
-            call(batch, value)
-        return len(seen), float(seen[0].outputs[0][0, 0])
+        recording = Recording(batch)
+        call(recording, value)
+        return len(recording.runs), float(recording.runs[0].outputs[0][0, 0])
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one, range(16))) == [(1, 2 * value) for value in range(16)]
@@ -199,10 +200,9 @@ def test_a_faint_map_is_run_again_alone() -> None:
     pictures = {"strong": strong, "faint": strong / 1000}
 
     def one(name: str) -> Tuple[str, bool, bool]:
-        with runs.watching() as seen:
-            (found,) = batch.run(None, {"x": pictures[name]})
+        found = batch.run_one(None, {"x": pictures[name]})
         (alone,) = inner.run(None, {"x": pictures[name]})
-        return name, seen[0].exact, np.array_equal(found, alone)
+        return name, found.exact, np.array_equal(found.outputs[0], alone)
 
     with ThreadPoolExecutor(2) as pool:
         assert set(pool.map(one, pictures)) == {("strong", False, False), ("faint", True, True)}
@@ -424,11 +424,13 @@ def test_the_peak_is_that_of_the_map_before_it_is_stretched(rembg_home: Path, na
     if name in ("sam", "u2net_cloth_seg"):
         assert peak is None
     else:
-        inner = dofn.engine._held[made].session.inner_session
+        session = dofn.engine._held[made].session
+        inner = session.inner_session
         assert 0 < peak < 1
-        with runs.watching() as seen:
-            dofn.work(("key", kinds.KINDS["RGB"]()))
-        raw = seen[-1].outputs[0].max()
+        session.inner_session = recording = Recording(inner)
+        dofn.work(("key", kinds.KINDS["RGB"]()))
+        session.inner_session = inner
+        raw = recording.runs[-1].outputs[0].max()
         assert inner.calls == 2
         wanted = 1 / (1 + np.exp(-raw)) if name.startswith("birefnet") else raw
         assert peak == pytest.approx(wanted, rel=1e-6)

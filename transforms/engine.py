@@ -14,11 +14,13 @@ from types import TracebackType
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, Union
 
 from .elements import Cutout, Facts, Part, size_of
-from .models import catalogue, matting, runs, sessions
+from .models import catalogue, matting, sessions
+from .models.batching import Run
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
+from .models.predicting import peak, predict
 from .pictures import foreground
-from .pictures.cutout import cut_out, masks_of
+from .pictures.cutout import cut_out
 from .pictures.decode import MAX_PIXELS, decode, open_picture
 from .pictures.encode import Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
@@ -139,9 +141,8 @@ class Engine:
             if extras != "{}":
                 options = options.with_extras(json.loads(extras))
             with self._decoded(data, options, f"{name} ({len(data)} bytes)") as picture:
-                with runs.watching() as seen:
-                    masks = masks_of(picture, self._held[self.session].session, options)
-                facts = self._facts(picture, masks, seen)
+                masks, runs = predict(self._held[self.session].session, picture, options.extras)
+                facts = self._facts(picture, masks, runs)
                 cutout = self._cutout(picture, masks, facts, options)
                 size = size_of(cutout)
                 return Removed(cutout, memory.budget().hold(memory.RESULT, size, wait=False))
@@ -192,18 +193,18 @@ class Engine:
         ]
         return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
 
-    def _facts(self, picture: Picture, masks: Any, seen: List[runs.Run]) -> Facts:
+    def _facts(self, picture: Picture, masks: Any, runs: List[Run]) -> Facts:
         width, height = picture.size
         loaded = self._held[self.session]
-        has_map = bool(seen) and self._model.has_map
+        has_map = bool(runs) and self._model.has_map
         return Facts(
             width=width,
             height=height,
             animated=picture.animated,
             model_checksum=loaded.checksum,
             provider=loaded.provider or REMOTE,
-            batched=not all(run.exact for run in seen),
-            peak=runs.peak(seen[-1], logits=self._model.gives_logits) if has_map else None,
+            batched=not all(run.exact for run in runs),
+            peak=peak(runs[-1], logits=self._model.gives_logits) if has_map else None,
             foreground=foreground_share(masks),
         )
 

@@ -20,8 +20,6 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from .runs import Run, note
-
 # Of a mask's pixels, that a batch may give another level than a run alone, one above or below.
 SHARE = 0.05
 
@@ -38,6 +36,18 @@ _PROBES = 3
 _log = logging.getLogger(__name__)
 
 Feeds = Dict[str, Any]
+
+
+class Run(NamedTuple):
+    """What a run of a graph gave for one picture.
+
+    Attributes:
+      outputs: of the graph, arrays whose first axis is the batch, of one.
+      exact: whether they are, to the bit, those of a run for this picture alone.
+    """
+
+    outputs: List[Any]
+    exact: bool
 
 
 class _Call:
@@ -110,14 +120,19 @@ class Batching:
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> List[Any]:
         """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
+        return self.run_one(output_names, input_feed, run_options).outputs
+
+    def run_one(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Run:
+        """The same, and whether it is exact."""
         if self.max_size == 1 or run_options is not None:
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
             run = self._gathered(_Call(output_names, input_feed))
         self.check(run.outputs)
-        note(run)
-        return run.outputs
+        return run
 
     def _alone(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Run:
         return Run(self.inner.run(names, feeds, options), self.alone_exact)

@@ -18,8 +18,8 @@ import numpy as np
 from . import batch_axis, catalogue, environment, outputs, placement, predicting, providers, weights
 from .batching import Batches, Batching, probe
 from .config import SessionConfig
+from .predicting import sigmoid
 from .rembg_import import import_rembg
-from .runs import sigmoid
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",

@@ -1,11 +1,11 @@
-"""A picture, a session and options -> what `rembg.remove` makes of them.
+"""A picture, its masks and options -> what `rembg.remove` makes of them.
 
-rembg itself does rembg's work: `masks_of` calls its session's `predict`, `cut_out` its `remove`
-with those masks, so that every model, option and later version behaves as rembg does, pixel for
-pixel. A mask alone needs nothing more, and the plain cutout of an RGB picture has an equal, faster
-twin (`plain`). Of a model with several masks (the cloth model) each is cut out by itself.
+rembg itself does rembg's work: `cut_out` calls its `remove` with a session that gives those masks,
+so that every option and later version behaves as rembg does, pixel for pixel. A mask alone needs
+nothing more, and the plain cutout of an RGB picture has an equal, faster twin (`plain`). Of a model
+with several masks (the cloth model) each is cut out by itself.
 
-The functions raise what rembg raises, but for pictures that pymatting refuses: those get their
+`cut_out` raises what rembg raises, but for pictures that pymatting refuses: those get their
 edges by the next simpler way.
 """
 
@@ -38,17 +38,6 @@ class Result(NamedTuple):
     matting: Optional[str]
 
 
-def masks_of(picture: Picture, session: Any, options: RemoveOptions) -> List[Image.Image]:
-    """The masks that a rembg session's `predict` finds, mode L, of the picture's size.
-
-    The session may be used by many threads. A flat map gives a mask of zeros.
-    """
-    image = picture if getattr(session, "takes_pixels", False) else picture.image
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        masks: List[Image.Image] = session.predict(image, **options.extras)
-    return masks
-
-
 def part_suffixes(options: RemoveOptions, mask_names: Sequence[str]) -> Tuple[str, ...]:
     """What tells the results for a picture apart in their names, in the order of its masks.
 
@@ -72,7 +61,7 @@ def cut_out(
 
     Args:
       picture: of any mode, upright.
-      masks: as from `masks_of`.
+      masks: that the model found, mode L, of the picture's size.
       options: this picture's.
       mask_names: of a model with several masks, in the order of its `predict`.
     """
