@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, Union
 
 from .elements import Cutout, Facts, Part, size_of
-from .models import catalogue, matting, sessions
+from .models import catalogue, sessions
 from .models.batching import Run
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
@@ -184,8 +184,13 @@ class Engine:
             if options.empty_mask == "fail":
                 raise
             return Cutout([], self._model.name, facts)
-        with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
-            result = cut_out(picture, masks, options, mask_names=self._model.masks)
+        result = cut_out(
+            picture,
+            masks,
+            options,
+            mask_names=self._model.masks,
+            vitmatte=lambda variant: self._hold(self.session.matting(variant)).session,
+        )
         profile = None if options.only_mask else picture.icc_profile
         parts = [
             Part(suffix, encode(image, self.encoding, profile))

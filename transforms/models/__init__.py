@@ -8,7 +8,8 @@
     opening     a configuration -> a rembg session
     placement   ... whose nodes are where they were asked to be
     sessions    one of them per process and configuration
-    matting     the same for ViTMatte, which rembg keeps elsewhere
+    batching    ... whose graph runs for the pictures of many threads at once
+    predicting  a picture and a session -> masks, and the runs they were made of
 
 Importing this needs no onnxruntime; opening a session does.
 """
