@@ -30,6 +30,7 @@ from .pictures.picture import Picture
 from .runtime import memory, metrics, slow
 from .runtime.concurrency import ConcurrentDoFn
 from .runtime.failures import attempt
+from .setting import Setting
 from .store import uris
 
 STEP = "remove"
@@ -95,9 +96,10 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         self.opener = opener
         check_encoding(self.options, self.encoding)
         for name, value in (("threads", threads), ("max_memory", max_memory)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}={value!r} must be a positive integer")
-        check_seconds(max_picture_seconds)
+            Setting("", kind="integer", minimum=1, name=name).check(value)
+        Setting("", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS).check(
+            max_picture_seconds
+        )
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
@@ -243,13 +245,6 @@ def default_threads(loaded: Loaded) -> int:
     cores = int(cpu_count())
     alone = loaded.provider == CPU.name and loaded.batch == 1
     return cores if alone else cores + 2 * loaded.batch
-
-
-def check_seconds(max_picture_seconds: float) -> None:
-    """Raises `ValueError` for what is no time."""
-    is_number = isinstance(max_picture_seconds, (int, float))
-    if not is_number or isinstance(max_picture_seconds, bool) or not max_picture_seconds > 0:
-        raise ValueError(f"max_picture_seconds={max_picture_seconds!r} must be above 0")
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:
