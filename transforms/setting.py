@@ -48,7 +48,7 @@ class Setting:
       metavar: stands for the value in `--help`.
       rule: what a value must be, if the range and the choices don't say it well.
       flag: whether the command has it.
-      name, default, owner: filled in by `settings_of`: the field's, and its class.
+      name, default: the field's, filled in by `settings_of`.
     """
 
     help: str
@@ -63,7 +63,9 @@ class Setting:
     flag: bool = True
     name: str = ""
     default: Any = None
-    owner: Any = None
+
+    def meaning(self) -> str:
+        return f"{self.help}; {self.more}" if self.more else self.help
 
     def must_be(self) -> str:
         """The rule for its values, "" where there is none but the kind's."""
@@ -124,7 +126,6 @@ def _declared(cls: Any) -> Mapping[str, Setting]:
             kind=each.metadata["setting"].kind or _KINDS[each.type],
             name=each.name,
             default=each.default,
-            owner=cls,
         )
         for each in fields(cls)
         if "setting" in each.metadata
@@ -162,10 +163,7 @@ def documented(cls: Type[C]) -> Type[C]:
     """The dataclass, with what its settings mean as `Args:` of its docstring."""
     told = [
         textwrap.fill(
-            "; ".join(filter(None, [f"{each.name}: {each.help}", each.more])),
-            width=98,
-            initial_indent="  ",
-            subsequent_indent="    ",
+            f"{each.name}: {each.meaning()}", 98, initial_indent="  ", subsequent_indent="    "
         )
         for each in settings_of(cls).values()
     ]

@@ -42,7 +42,7 @@ class Encoding:
     quality: Optional[int] = setting(
         None,
         "of jpeg (default 90) or lossy webp (default 80); higher is larger",
-        more="and truer; of jpeg up to 95",
+        more="the most for jpeg is 95",
         minimum=0,
         maximum=100,
     )
