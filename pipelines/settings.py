@@ -268,8 +268,7 @@ def _shown(value: Any) -> str:
 
 def own_flags() -> List[str]:
     """The command's own flags."""
-    switches = [name for name in SETTINGS if SETTINGS[name].kind in _SWITCHES]
     return [
         *(f"--{name}" for name in (*SETTINGS, "config", "print_config")),
-        *(f"--no_{name}" for name in switches),
+        *(f"--no_{name}" for name, each in SETTINGS.items() if each.kind in _SWITCHES),
     ]

@@ -161,12 +161,10 @@ def check(instance: Any) -> None:
 
 def documented(cls: Type[C]) -> Type[C]:
     """The dataclass, with what its settings mean as `Args:` of its docstring."""
-    told = [
-        textwrap.fill(
-            f"{each.name}: {each.meaning()}", 98, initial_indent="  ", subsequent_indent="    "
-        )
-        for each in settings_of(cls).values()
-    ]
+    wrapper = textwrap.TextWrapper(
+        98, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
+    told = [wrapper.fill(f"{name}: {each.meaning()}") for name, each in settings_of(cls).items()]
     cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), "", "Args:", *told])
     return cls
 

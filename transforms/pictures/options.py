@@ -5,10 +5,10 @@ combinations of which rembg would silently drop a part.
 """
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Set, Tuple
 
-from ..setting import check, documented, setting
+from ..setting import check, documented, setting, settings_of
 from . import prompts
 
 VITMATTE_MODELS = (
@@ -18,20 +18,21 @@ VITMATTE_MODELS = (
     "base-composition-1k",
 )
 
-_THRESHOLDS = {
-    "alpha_matting_foreground_threshold": 240,
-    "alpha_matting_background_threshold": 10,
-    "alpha_matting_erode_size": 10,
-}
+_THRESHOLDS = (
+    "alpha_matting_foreground_threshold",
+    "alpha_matting_background_threshold",
+    "alpha_matting_erode_size",
+)
 
 _SWITCHES = (
     *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
 )
 
 # What rembg knows nothing of.
-_OWN_SWITCHES = ("stack_masks", "to_srgb")
-
-_BOUNDS = ("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak")
+_OURS = (
+    *("extras", "stack_masks", "to_srgb"),
+    *("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak"),
+)
 
 EMPTY_MASK_CHOICES = ("write", "skip", "fail")
 
@@ -177,21 +178,16 @@ class RemoveOptions:
 
     def without_matting(self, decontaminate: bool = False) -> "RemoveOptions":
         """These options without what makes soft edges, or with `decontaminate` alone."""
-        changed: Dict[str, Any] = {
-            **_THRESHOLDS,
-            **dict.fromkeys(("alpha_matting", "vitmatte"), False),
-            "vitmatte_model": None,
-            "decontaminate": decontaminate and not self.putalpha,
-        }
-        return replace(self, **changed)
+        names = (*_THRESHOLDS, "alpha_matting", "vitmatte", "vitmatte_model")
+        changed = {name: settings_of(RemoveOptions)[name].default for name in names}
+        return replace(self, **changed, decontaminate=decontaminate and not self.putalpha)
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
-        ours = ("extras", *_OWN_SWITCHES, *_BOUNDS)
         changed = {
-            option.name: getattr(self, option.name)
-            for option in fields(self)
-            if option.name not in ours and getattr(self, option.name) != option.default
+            name: getattr(self, name)
+            for name, option in settings_of(RemoveOptions).items()
+            if name not in _OURS and getattr(self, name) != option.default
         }
         return {**self.extras, **changed}
 
@@ -229,8 +225,9 @@ class RemoveOptions:
             raise ValueError("vitmatte_model needs vitmatte=True")
 
     def _check_thresholds(self) -> None:
-        for name, default in _THRESHOLDS.items():
-            if getattr(self, name) != default and not (self.alpha_matting or self.vitmatte):
+        for name in _THRESHOLDS:
+            is_given = getattr(self, name) != settings_of(RemoveOptions)[name].default
+            if is_given and not (self.alpha_matting or self.vitmatte):
                 raise ValueError(f"{name} needs alpha_matting=True or vitmatte=True")
         foreground = self.alpha_matting_foreground_threshold
         background = self.alpha_matting_background_threshold
@@ -242,7 +239,7 @@ class RemoveOptions:
 
 
 def _option_names() -> Set[str]:
-    return {option.name for option in fields(RemoveOptions)} - {"extras"}
+    return set(settings_of(RemoveOptions)) - {"extras"}
 
 
 def _color(color: Any) -> Tuple[int, int, int, int]:
@@ -254,14 +251,12 @@ def _color(color: Any) -> Tuple[int, int, int, int]:
     return levels
 
 
-def _check_extras(extras: Any) -> None:
-    if not isinstance(extras, Mapping):
-        raise ValueError(f"extras={extras!r} must be keyword arguments, as a mapping")
+def _check_extras(extras: Mapping[str, Any]) -> None:
     clash = sorted(_NOT_EXTRAS & set(extras))
     if clash:
         raise ValueError(f"extras holds {', '.join(clash)}, which the session config decides")
     prompts.check(extras, _option_names())
     try:
-        json.dumps(dict(extras))
+        json.dumps(extras)
     except TypeError as error:
         raise ValueError(f"extras={extras!r} must be what JSON can hold: {error}") from error
