@@ -121,7 +121,7 @@ def print_counts(stdout: TextIO) -> None:
 
 def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> None:
     """How many files the worker processes wrote, of which nothing else is known."""
-    suffix = given.encoding().suffix
+    suffix = given.remove_background().encoding.suffix
     with contextlib.suppress(OSError, ValueError):
         count = sum(
             file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)
