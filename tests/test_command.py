@@ -434,16 +434,16 @@ CHATTER = """
 import os, sys
 from rembg_beam.pipelines import cli
 from rembg_beam.pipelines.commands import run
-from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.models import rembg_session
 
-opened = opening._rembg_session
+opened = rembg_session.new_session
 
 def chatty(*arguments):
     print("Python's chatter")
     os.write(1, b"C++'s chatter\\n")
     return opened(*arguments)
 
-opening._rembg_session = chatty
+rembg_session.new_session = chatty
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -451,11 +451,11 @@ sys.exit(cli.main(sys.argv[1:]))
 WAITING = """
 import fcntl, os, sys, termios
 from rembg_beam.pipelines.__main__ import start
-from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.models import rembg_session
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 ready = int(sys.argv.pop(1))
-opening._rembg_session = lambda *arguments: os.read(ready, 1)
+rembg_session.new_session = lambda *arguments: os.read(ready, 1)
 start()
 """
 

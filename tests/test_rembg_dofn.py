@@ -216,8 +216,7 @@ def test_the_providers_are_onnxruntimes() -> None:
     import onnxruntime
 
     known = set(onnxruntime.get_all_providers())
-    gone = {"ROCMExecutionProvider"}
-    assert {provider.name for provider in providers.PROVIDERS} - gone <= known
+    assert {provider.name for provider in providers.PROVIDERS} <= known
     assert providers.find("coreml") is providers.find("CoreMLExecutionProvider")
 
 

@@ -209,7 +209,7 @@ class Engine:
             model_checksum=loaded.checksum,
             provider=loaded.provider or REMOTE,
             batched=not all(run.exact for run in runs),
-            peak=peak(runs[-1], logits=self._model.gives_logits) if has_map else None,
+            peak=peak(runs[-1], self._model) if has_map else None,
             foreground=foreground_share(masks),
         )
 

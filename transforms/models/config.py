@@ -112,6 +112,12 @@ class SessionConfig:
         """onnxruntime's names, in order of preference."""
         return tuple(name for name, _ in self.provider)
 
+    @property
+    def wanted_names(self) -> Tuple[str, ...]:
+        """Those that the model may run on: the CPU behind others is no permission to run there."""
+        names = self.provider_names
+        return names if self.runs_on_cpu() else tuple(n for n in names if n != providers.CPU.name)
+
     def runs_on_cpu(self) -> bool:
         return bool(self.provider_names[0] == providers.CPU.name)
 

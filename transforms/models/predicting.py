@@ -14,7 +14,7 @@ the session whose graph is a `Recording`. Nothing here fails but what rembg's `p
 import copy
 import inspect
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,7 @@ from PIL import Image
 from ..fast.normalize import normalize
 from ..fast.resample import resize
 from .batching import Batching, Feeds, Run
+from .catalogue import Model
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
 _ENDS = re.compile(
@@ -93,26 +94,27 @@ def _recorded(session: Any) -> Tuple[Any, List[Run]]:
     return recorded, recorded.inner_session.runs
 
 
-def peak(run: Run, *, logits: bool) -> float:
+def as_map_of(model: Model) -> Callable[[Any], Any]:
+    """What makes of a model's first output the map that rembg stretches to a mask.
+
+    >>> float(as_map_of(catalogue.find("birefnet-general"))(0.0))
+    0.5
+    """
+    return _sigmoid if model.gives_logits else np.asarray
+
+
+def _sigmoid(values: Any) -> Any:
+    """As the `predict` of rembg's BiRefNet sessions."""
+    return 1 / (1 + np.exp(-values))
+
+
+def peak(run: Run, model: Model) -> float:
     """The highest value of a map, float32 [1, 1, height, width], as rembg has it before stretching.
 
-    Args:
-      logits: whether rembg puts the map through a sigmoid first.
-
-    >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), logits=False)
+    >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), catalogue.find("u2net"))
     0.5
     """
-    highest = np.max(run.outputs[0][:, 0])
-    return float(sigmoid(highest) if logits else highest)
-
-
-def sigmoid(values: Any) -> Any:
-    """As the `predict` of rembg's BiRefNet sessions.
-
-    >>> float(sigmoid(0.0))
-    0.5
-    """
-    return 1 / (1 + np.exp(-values))
+    return float(as_map_of(model)(np.max(run.outputs[0][:, 0])))
 
 
 def members(base: Any) -> Dict[str, Any]:
