@@ -14,11 +14,12 @@ PHOTOS ?= photos
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test soak test-openvino bench eval-tiny train-tiny test-training clean
+.PHONY: help demo test reference soak test-openvino bench eval-tiny train-tiny test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
+	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
@@ -37,6 +38,9 @@ test: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+reference: $(VENV)/dev
+	cd tests && $(CURDIR)/$(BIN)/python -m support.reference
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rembg-beam needs Python 3.11 or later; say which by: make PYTHON=python3.11")'

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Tuple
+from typing import Any, Callable, List, NamedTuple, Tuple, Union
 
 import numpy as np
 import onnx
@@ -20,8 +20,9 @@ from support.cutting import cutout_of
 
 from rembg_beam.transforms import RemBGDoFn, SessionConfig
 from rembg_beam.transforms.elements import Cutout, Failure
-from rembg_beam.transforms.models import batch_axis, batching, opening, runs
+from rembg_beam.transforms.models import batch_axis, batch_trial, opening
 from rembg_beam.transforms.models.batching import Batching
+from rembg_beam.transforms.models.predicting import Recording
 from rembg_beam.transforms.rembg_dofn import default_threads
 
 
@@ -52,7 +53,7 @@ class Doubling:
         return [2 * x + (self.noise if len(x) > 1 else 0)]
 
 
-def call(batch: Batching, value: float) -> float:
+def call(batch: Union[Batching, Recording], value: float) -> float:
     (result,) = batch.run(None, {"x": np.full((1, 2), value, np.float32)})
     assert result.shape == (1, 2)
     return float(result[0, 0])
@@ -123,13 +124,13 @@ def test_different_shapes_never_share_a_batch() -> None:
         assert list(pool.map(one, [2, 3] * 12)) == [(1, 2), (1, 3)] * 12
 
 
-def test_who_watches_learns_of_its_own_run_only() -> None:
+def test_who_records_learns_of_its_own_run_only() -> None:
     batch = Batching(Doubling(seconds=0.005), max_size=4, wait_msecs=20)
 
     def one(value: float) -> Tuple[int, float]:
-        with runs.watching() as seen:
-            call(batch, value)
-        return len(seen), float(seen[0].outputs[0][0, 0])
+        recording = Recording(batch)
+        call(recording, value)
+        return len(recording.runs), float(recording.runs[0].outputs[0][0, 0])
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one, range(16))) == [(1, 2 * value) for value in range(16)]
@@ -139,7 +140,7 @@ def test_who_watches_learns_of_its_own_run_only() -> None:
 
 
 def test_a_probe_takes_the_sizes_that_work() -> None:
-    assert batching.probe(Doubling(), (1, 4, 16)) == ((1, 4, 16), 0, True)
+    assert batch_trial.probe(Doubling(), (1, 4, 16)) == ((1, 4, 16), 0, True)
 
     class Small(Doubling):
         def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
@@ -147,13 +148,13 @@ def test_a_probe_takes_the_sizes_that_work() -> None:
                 raise MemoryError("no room")
             return super().run(names, feeds)
 
-    assert batching.probe(Small(), (1, 4, 16)).sizes == (1, 4)
+    assert batch_trial.probe(Small(), (1, 4, 16)).sizes == (1, 4)
 
     class Fixed(Doubling):
         def run(self, names: Any, feeds: Any, run_options: Any = None) -> Any:
             return [super().run(names, feeds)[0][:1]]
 
-    assert batching.probe(Fixed(), (1, 4)).sizes == (1,)
+    assert batch_trial.probe(Fixed(), (1, 4)).sizes == (1,)
 
 
 class Map(Doubling):
@@ -185,7 +186,7 @@ class Map(Doubling):
     ],
 )
 def test_batches_may_move_few_pixels_by_one_level(off: float, share: float, sizes: Any) -> None:
-    found = batching.probe(Map(off, share), (1, 4))
+    found = batch_trial.probe(Map(off, share), (1, 4))
     assert found.sizes == sizes
     if len(sizes) > 1:
         assert found.error == pytest.approx(off, rel=0.2, abs=1e-7) and found.alone_exact
@@ -199,10 +200,9 @@ def test_a_faint_map_is_run_again_alone() -> None:
     pictures = {"strong": strong, "faint": strong / 1000}
 
     def one(name: str) -> Tuple[str, bool, bool]:
-        with runs.watching() as seen:
-            (found,) = batch.run(None, {"x": pictures[name]})
+        found = batch.run_one(None, {"x": pictures[name]})
         (alone,) = inner.run(None, {"x": pictures[name]})
-        return name, seen[0].exact, np.array_equal(found, alone)
+        return name, found.exact, np.array_equal(found.outputs[0], alone)
 
     with ThreadPoolExecutor(2) as pool:
         assert set(pool.map(one, pictures)) == {("strong", False, False), ("faint", True, True)}
@@ -331,7 +331,7 @@ def test_a_graph_for_one_picture_is_opened_for_many(cache: Path, tmp_path: Path)
     opened = batch_axis.ensure(path)
     assert opened != path and batch_axis.ensure(path) == opened
     assert batch_axis.ensure(opened) == opened
-    found = batching.probe(session_of(opened), (1, 2, 5))
+    found = batch_trial.probe(session_of(opened), (1, 2, 5))
     assert found.sizes == (1, 2, 5)
     pictures = np.random.default_rng(1).normal(0, 1, (5, 3, 32, 32)).astype(np.float32)
     (batch,) = session_of(opened).run(None, {"input.1": pictures})
@@ -344,7 +344,7 @@ def test_a_graph_that_cannot_be_opened_runs_one_by_one(
     cache: Path, tmp_path: Path, caplog: Any
 ) -> None:
     path = segmenter(tmp_path / "one.onnx", baked=True)
-    assert batching.probe(session_of(batch_axis.ensure(path)), (1, 2)).sizes == (1,)
+    assert batch_trial.probe(session_of(batch_axis.ensure(path)), (1, 2)).sizes == (1,)
     made = SessionConfig("u2net_custom", model_path=path, max_batch_size=4)
     loaded = opening.open_session(made)
     assert loaded.session.inner_session.max_size == 1
@@ -356,8 +356,8 @@ def test_an_opened_graph_is_compared_with_the_one_it_was_made_of(
 ) -> None:
     path = windowed(tmp_path / "swin.onnx")
     original, opened = session_of(path), session_of(batch_axis.ensure(path))
-    assert batching.probe(opened, (1, 4)).sizes == (1, 4), "by itself it looks right"
-    assert batching.probe(opened, (1, 4), original=original).sizes == (1,)
+    assert batch_trial.probe(opened, (1, 4)).sizes == (1, 4), "by itself it looks right"
+    assert batch_trial.probe(opened, (1, 4), original=original).sizes == (1,)
 
 
 def test_without_the_package_onnx_the_reason_is_said(
@@ -372,8 +372,8 @@ def test_clothes_whose_batches_are_not_bit_equal_run_one_by_one(
     rembg_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """Their masks are of categories: a little more or less is another one."""
-    found = batching.Batches((1, 4), 1e-6)
-    monkeypatch.setattr(opening, "probe", lambda *arguments, **more: found)
+    found = batch_trial.Batches((1, 4), 1e-6)
+    monkeypatch.setattr(batch_trial, "probe", lambda *arguments, **more: found)
     made = standins.config("u2net_cloth_seg", rembg_home, max_batch_size=4)
     assert opening.open_session(made).batch == 1
     assert "not bit-equal" in caplog.text
@@ -424,11 +424,13 @@ def test_the_peak_is_that_of_the_map_before_it_is_stretched(rembg_home: Path, na
     if name in ("sam", "u2net_cloth_seg"):
         assert peak is None
     else:
-        inner = dofn.engine._held[made].session.inner_session
+        session = dofn.engine._held[made].session
+        inner = session.inner_session
         assert 0 < peak < 1
-        with runs.watching() as seen:
-            dofn.work(("key", kinds.KINDS["RGB"]()))
-        raw = seen[-1].outputs[0].max()
+        session.inner_session = recording = Recording(inner)
+        dofn.work(("key", kinds.KINDS["RGB"]()))
+        session.inner_session = inner
+        raw = recording.runs[-1].outputs[0].max()
         assert inner.calls == 2
         wanted = 1 / (1 + np.exp(-raw)) if name.startswith("birefnet") else raw
         assert peak == pytest.approx(wanted, rel=1e-6)

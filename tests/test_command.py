@@ -311,7 +311,7 @@ def test_a_wrong_config_names_the_key(
 def bomb(line: str) -> str:
     """Nine aliases on each of twelve lines, each of which stands for all of the line before."""
     lines = [f"bgcolor: &a0 {line.format(*['v'] * 9)}"]
-    for number, name in enumerate(list(settings._FIELDS)[:12], start=1):
+    for number, name in enumerate(list(settings.SETTINGS)[:12], start=1):
         aliases = [f"*a{number - 1}"] * 9
         lines.append(f"{name}: &a{number} {line.format(*aliases)}")
     return "\n".join(lines)
@@ -434,16 +434,16 @@ CHATTER = """
 import os, sys
 from rembg_beam.pipelines import cli
 from rembg_beam.pipelines.commands import run
-from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.models import rembg_session
 
-opened = opening._rembg_session
+opened = rembg_session.new_session
 
 def chatty(*arguments):
     print("Python's chatter")
     os.write(1, b"C++'s chatter\\n")
     return opened(*arguments)
 
-opening._rembg_session = chatty
+rembg_session.new_session = chatty
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -451,11 +451,11 @@ sys.exit(cli.main(sys.argv[1:]))
 WAITING = """
 import fcntl, os, sys, termios
 from rembg_beam.pipelines.__main__ import start
-from rembg_beam.transforms.models import opening
+from rembg_beam.transforms.models import rembg_session
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 ready = int(sys.argv.pop(1))
-opening._rembg_session = lambda *arguments: os.read(ready, 1)
+rembg_session.new_session = lambda *arguments: os.read(ready, 1)
 start()
 """
 

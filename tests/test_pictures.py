@@ -104,7 +104,7 @@ def test_a_picture_may_have_arguments_of_its_own(
 
 
 WORKQUEUE = """
-    import os, sys, threading
+    import contextlib, os, sys, threading
     os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
     from PIL import Image
     import numba, numpy as np
@@ -112,7 +112,7 @@ WORKQUEUE = """
     from rembg_beam.transforms.pictures.picture import Picture
 
     if sys.argv[1] == "unguarded":
-        foreground._guard = lambda: None
+        foreground._turn = contextlib.nullcontext
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     image = Image.fromarray(pixels)
     options = cutout.RemoveOptions(decontaminate=True)

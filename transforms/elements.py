@@ -73,23 +73,7 @@ class Part(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What was learnt about one picture; None where that step was not reached, or has no such fact.
-
-    Attributes:
-      bytes_in, bytes_out: of its file, and of its outputs together.
-      read_attempts, write_attempts: how often storage was asked, the most for any of its outputs.
-      read_msecs, remove_msecs, write_msecs: what a thread took for each step.
-      width, height: in pixels, after its EXIF rotation.
-      animated: whether its file has more frames or pages; the first is the picture.
-      model_checksum: of the model's file, or of its files with a `+` between them.
-      provider: onnxruntime's name of the execution provider that ran the model.
-      batched: whether its mask comes from a batch that is not bit-equal to a run for it alone:
-        pixels within a tenth of a level, of 255, of the next may have that.
-      peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
-        minimum and maximum; None for models without such a map (SAM, clothes).
-      foreground: the share of its pixels whose mask is at least 128 of 255.
-      matting: how soft edges were really made: "alpha_matting", "vitmatte" or "decontaminate".
-    """
+    """What was learnt about one picture, as `Outcome` has it; None where a step was not reached."""
 
     width: Optional[int] = None
     height: Optional[int] = None
@@ -141,17 +125,43 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One row, exactly one for every element that came in.
+    """One row, exactly one for every element that came in; `docs/rows.md` is made of this.
+
+    Those from `width` on to `write_msecs` are null where their step was not reached, or has no such
+    fact.
 
     Attributes:
       schema_version: of this record, `SCHEMA_VERSION`.
-      uri, name, extras, metadata, duplicates: as in the `Source`, the URI without credentials.
+      uri: of the input, without credentials.
+      name: of the input: the relative path its output is named after, if it was given.
       status: "written", "skipped" or "failed".
       outputs: URIs of the files written; empty unless any was.
       model: rembg's name of the model.
       options: a JSON object, the options of the run that differ from their defaults.
-      step, error, message: of the failure; for a skipped picture the message says why; else null.
-      all others: as in `Facts`.
+      extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.
+      step: that gave up: "find", "read", "remove" or "write"; else null.
+      error: the class of its error; else null.
+      message: of its error; for a skipped picture why it is; else null.
+      duplicates: how many more times the command's inputs named it.
+      width: in pixels, after its EXIF rotation.
+      height: in pixels, after its EXIF rotation.
+      animated: whether its file has more frames or pages; the first is the picture.
+      model_checksum: of the model's file, or of its files with a `+` between them.
+      provider: onnxruntime's name of the execution provider that ran the model.
+      batched: whether its mask comes from a batch that is not bit-equal to a run for it alone:
+        pixels within a tenth of a level, of 255, of the next may have that.
+      peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
+        minimum and maximum; null for models without such a map (SAM, clothes).
+      foreground: the share of its pixels whose mask is at least 128 of 255.
+      matting: how soft edges were really made: "alpha_matting", "vitmatte" or "decontaminate".
+      bytes_in: of its file.
+      bytes_out: of its outputs together.
+      read_attempts: how often storage was asked.
+      write_attempts: how often storage was asked, the most for any of its outputs.
+      read_msecs: what a thread took to read it.
+      remove_msecs: what a thread took to remove its background.
+      write_msecs: what a thread took to write its outputs.
+      metadata: a JSON object, the user's own columns, as they came in.
     """
 
     schema_version: int

@@ -14,17 +14,20 @@ from types import TracebackType
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, Union
 
 from .elements import Cutout, Facts, Part, size_of
-from .models import catalogue, matting, runs, sessions
+from .models import catalogue, sessions
+from .models.batching import Run
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
+from .models.predicting import peak, predict
 from .pictures import foreground
-from .pictures.cutout import cut_out, masks_of
+from .pictures.cutout import cut_out
 from .pictures.decode import MAX_PIXELS, decode, open_picture
 from .pictures.encode import Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
 from .runtime import memory, slow
+from .setting import Setting
 
 # In place of a provider's name, for a model that is a service.
 REMOTE = "remote"
@@ -80,8 +83,10 @@ class Engine:
         self.max_picture_seconds = max_picture_seconds
         self.opener = opener
         check_encoding(self.options, self.encoding)
-        check_count("max_memory", max_memory)
-        check_seconds(max_picture_seconds)
+        Setting("", kind="integer", minimum=1, name="max_memory").check(max_memory)
+        Setting("", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS).check(
+            max_picture_seconds
+        )
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
@@ -139,9 +144,8 @@ class Engine:
             if extras != "{}":
                 options = options.with_extras(json.loads(extras))
             with self._decoded(data, options, f"{name} ({len(data)} bytes)") as picture:
-                with runs.watching() as seen:
-                    masks = masks_of(picture, self._held[self.session].session, options)
-                facts = self._facts(picture, masks, seen)
+                masks, runs = predict(self._held[self.session].session, picture, options.extras)
+                facts = self._facts(picture, masks, runs)
                 cutout = self._cutout(picture, masks, facts, options)
                 size = size_of(cutout)
                 return Removed(cutout, memory.budget().hold(memory.RESULT, size, wait=False))
@@ -183,8 +187,13 @@ class Engine:
             if options.empty_mask == "fail":
                 raise
             return Cutout([], self._model.name, facts)
-        with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
-            result = cut_out(picture, masks, options, mask_names=self._model.masks)
+        result = cut_out(
+            picture,
+            masks,
+            options,
+            mask_names=self._model.masks,
+            vitmatte=lambda variant: self._hold(self.session.matting(variant)).session,
+        )
         profile = None if options.only_mask else picture.icc_profile
         parts = [
             Part(suffix, encode(image, self.encoding, profile))
@@ -192,33 +201,20 @@ class Engine:
         ]
         return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
 
-    def _facts(self, picture: Picture, masks: Any, seen: List[runs.Run]) -> Facts:
+    def _facts(self, picture: Picture, masks: Any, runs: List[Run]) -> Facts:
         width, height = picture.size
         loaded = self._held[self.session]
-        has_map = bool(seen) and self._model.has_map
+        has_map = bool(runs) and self._model.has_map
         return Facts(
             width=width,
             height=height,
             animated=picture.animated,
             model_checksum=loaded.checksum,
             provider=loaded.provider or REMOTE,
-            batched=not all(run.exact for run in seen),
-            peak=runs.peak(seen[-1], logits=self._model.gives_logits) if has_map else None,
+            batched=not all(run.exact for run in runs),
+            peak=peak(runs[-1], self._model) if has_map else None,
             foreground=foreground_share(masks),
         )
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raises `ValueError` unless it is None or a positive integer."""
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise ValueError(f"{name}={value!r} must be a positive integer")
-
-
-def check_seconds(max_picture_seconds: float) -> None:
-    """Raises `ValueError` for what is no time."""
-    is_number = isinstance(max_picture_seconds, (int, float))
-    if not is_number or isinstance(max_picture_seconds, bool) or not max_picture_seconds > 0:
-        raise ValueError(f"max_picture_seconds={max_picture_seconds!r} must be above 0")
 
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:

@@ -15,7 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from . import coders as coders
 from .elements import Cutout, Facts, Failure, Stored, merged, size_of
-from .engine import Engine, Removed, check_count
+from .engine import Engine, Removed
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
@@ -26,6 +26,7 @@ from .pictures.options import RemoveOptions
 from .runtime import memory, metrics, slow
 from .runtime.concurrency import ConcurrentDoFn
 from .runtime.failures import failure
+from .setting import Setting
 from .store import uris
 
 STEP = "remove"
@@ -72,7 +73,7 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
-        check_count("threads", threads)
+        Setting("", kind="integer", minimum=1, name="threads").check(threads)
         self.engine = Engine(
             session,
             options=options,

@@ -8,7 +8,8 @@ from PIL import Image
 
 from rembg_beam.transforms import RemoveOptions
 from rembg_beam.transforms.models import catalogue
-from rembg_beam.transforms.pictures.cutout import cut_out, masks_of
+from rembg_beam.transforms.models.predicting import predict
+from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.picture import Picture
 
 
@@ -18,7 +19,8 @@ def cut(
     """Our result, as rembg gives its own: an image of Pillow's."""
     given = Picture(picture) if isinstance(picture, Image.Image) else picture
     own = options.with_extras(json.loads(extras))
-    result = cut_out(given, masks_of(given, session, own), own).pictures[""]
+    masks, _ = predict(session, given, own.extras)
+    result = cut_out(given, masks, own).pictures[""]
     return result if isinstance(result, Image.Image) else Image.fromarray(np.asarray(result))
 
 

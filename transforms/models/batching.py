@@ -8,22 +8,14 @@ to the first of those who came meanwhile. While a batch runs, the next one grows
 Batches have few, fixed sizes where a provider pays for each new one (a GPU's kernels are chosen by
 shape): one that is smaller is padded with its last picture. A batch that fails is run again one by
 one, so that an exception reaches only the caller whose picture it is.
-
-`probe` finds out, by running it, which batches a graph takes, and whether they give each picture,
-to the bit, what it gets alone.
 """
 
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-
-from .runs import Run, note
-
-# Of a mask's pixels, that a batch may give another level than a run alone, one above or below.
-SHARE = 0.05
 
 # By how much of a level, of 255, a batch may move a mask before it is rounded: pixels that lie so
 # near to the next level get it. A picture whose map is so faint that rembg's stretching makes more
@@ -33,11 +25,21 @@ LEVELS = 0.1
 # Batches that fail, one after another, before they are made smaller.
 FAILURES = 3
 
-_PROBES = 3
-
 _log = logging.getLogger(__name__)
 
 Feeds = Dict[str, Any]
+
+
+class Run(NamedTuple):
+    """What a run of a graph gave for one picture.
+
+    Attributes:
+      outputs: of the graph, arrays whose first axis is the batch, of one.
+      exact: whether they are, to the bit, those of a run for this picture alone.
+    """
+
+    outputs: List[Any]
+    exact: bool
 
 
 class _Call:
@@ -65,7 +67,7 @@ class Batching:
       wait_msecs: how long a batch that is not full waits for more, from its first call on. Raise
         it for fuller batches, at the cost of so many milliseconds a picture when there are few.
       sizes: the sizes batches are padded to, the largest of them `max_size`; none for any size.
-      error: by how much a batch may differ from single runs, 0 if to the bit; see `Batches`.
+      error: by how much a batch may differ from single runs, 0 if to the bit; see `batch_trial`.
       alone_exact: whether a run for one picture gives the bits of the model's own graph.
       as_map: the first output -> the map that rembg stretches to a mask.
       check: raises for outputs, of one picture, of which no mask can be made.
@@ -110,14 +112,19 @@ class Batching:
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> List[Any]:
         """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
+        return self.run_one(output_names, input_feed, run_options).outputs
+
+    def run_one(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Run:
+        """The same, and whether it is exact."""
         if self.max_size == 1 or run_options is not None:
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
             run = self._gathered(_Call(output_names, input_feed))
         self.check(run.outputs)
-        note(run)
-        return run.outputs
+        return run
 
     def _alone(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Run:
         return Run(self.inner.run(names, feeds, options), self.alone_exact)
@@ -178,7 +185,7 @@ class Batching:
         number = len(batch)
         size = next((size for size in self.sizes if size >= number), number)
         feeds = {
-            name: _stacked([call.feeds[name] for call in batch], size) for name in batch[0].feeds
+            name: stacked([call.feeds[name] for call in batch], size) for name in batch[0].feeds
         }
         outputs = self.inner.run(batch[0].names, feeds)
         self._count(calls=number)
@@ -188,7 +195,7 @@ class Batching:
             parts = [output[index : index + 1] for output in outputs]
             if size == 1 or self.error == 0:
                 call.run = Run(parts, self.alone_exact)
-            elif _is_faint(self.as_map(parts[0]), self.error):
+            elif is_faint(self.as_map(parts[0]), self.error):
                 call.run = self._alone(call.names, call.feeds)
             else:
                 call.run = Run(parts, False)
@@ -217,100 +224,13 @@ class Batching:
                 self._led = False
 
 
-def _stacked(arrays: List[Any], size: int) -> Any:
+def stacked(arrays: List[Any], size: int) -> Any:
     """[1, ...] each -> [size, ...], the last one repeated."""
     if size == 1:
         return arrays[0]
     return np.concatenate([*arrays, *[arrays[-1]] * (size - len(arrays))])
 
 
-class Batches(NamedTuple):
-    """What a graph makes of batches.
-
-    Attributes:
-      sizes: those it takes, 1 among them.
-      error: by how much the map of a picture differs at most from the one it has alone, 0 to 1.
-      alone_exact: whether the one it has alone is, to the bit, that of the model's own graph.
-    """
-
-    sizes: Tuple[int, ...]
-    error: float
-    alone_exact: bool = True
-
-
-def probe(
-    inner: Any,
-    sizes: Sequence[int],
-    *,
-    original: Optional[Any] = None,
-    as_map: Callable[[Any], Any] = np.asarray,
-) -> Batches:
-    """Runs a session at each size, smallest first, until one fails or gives other masks.
-
-    A mask is another if a pixel differs by more than a level, or more than `SHARE` of them by one,
-    or if the maps differ by more than `LEVELS`. The runs also let a provider choose its kernels
-    before the first picture comes.
-
-    Args:
-      inner: the session.
-      sizes: to be tried.
-      original: the session of the graph that `inner`'s was made of, whose masks are the right ones.
-      as_map: the first output -> the map that rembg stretches to a mask.
-    """
-    taken, error, alone_exact = [1], 0.0, True
-    try:
-        (given,) = inner.get_inputs()
-        pictures = _noise(given.shape[1:])
-        alone = [(original or inner).run(None, {given.name: picture}) for picture in pictures]
-        for size in sorted({1, *sizes} if original else {*sizes} - {1}):
-            feed = _stacked([pictures[index % _PROBES] for index in range(size)], size)
-            outputs = inner.run(None, {given.name: feed})
-            found = _difference(outputs, alone, size, as_map)
-            error, alone_exact = max(error, found), alone_exact and (size > 1 or found == 0)
-            taken.append(size)
-    except Exception as reason:
-        _log.info("no batches beyond %d: %s", taken[-1], reason)
-    return Batches(tuple(dict.fromkeys(taken)), error, alone_exact)
-
-
-def _noise(shape: Sequence[int]) -> List[Any]:
-    """Tensors about as large as those of pictures, float32 [1, channels, height, width]."""
-    random = np.random.default_rng(0)
-    return [random.normal(0, 1, (1, *shape)).astype(np.float32) for _ in range(_PROBES)]
-
-
-def _difference(outputs: List[Any], alone: List[List[Any]], size: int, as_map: Any) -> float:
-    """Between the maps of a batch and those of single runs; `ValueError` if masks are others."""
-    most = 0.0
-    for place, output in enumerate(outputs):
-        if output.shape[0] != size:
-            raise ValueError(f"output {place} has {output.shape[0]} maps for {size} pictures")
-    for index in range(size):
-        one = as_map(outputs[0][index : index + 1])
-        other = as_map(alone[index % _PROBES][0])
-        if not np.array_equal(one, other):
-            most = max(most, float(np.max(np.abs(one - other))))
-            _compare(one, other)
-    return most
-
-
-def _compare(one: Any, other: Any) -> None:
-    difference = np.abs(_levels(one) - _levels(other))
-    share = np.count_nonzero(difference) / difference.size
-    error = float(np.max(np.abs(one - other)))
-    if difference.max() > 1 or share > SHARE or _is_faint(other, error):
-        raise ValueError(
-            f"a picture's mask differs by {difference.max():.0f} levels at most, on "
-            f"{share:.1%} of its pixels, from the one it has alone"
-        )
-
-
-def _is_faint(map: Any, error: float) -> bool:
+def is_faint(map: Any, error: float) -> bool:
     """Whether stretching a map to 255 levels makes an error of it more than `LEVELS`."""
     return bool(255 * error > LEVELS * (np.max(map) - np.min(map)))
-
-
-def _levels(map: Any) -> Any:
-    """A map stretched to 0 to 255, as rembg does it."""
-    low, high = np.min(map), np.max(map)
-    return np.floor((map - low) / max(high - low, np.finfo(np.float32).tiny) * 255)

@@ -1,12 +1,13 @@
-"""Proof that a graph's nodes sit on the execution provider asked for.
+"""A session whose graph's nodes, as is proved, sit on the execution provider asked for.
+
+In: a configuration and a model's files. Out: `Placed`, or `ProviderNotInUse` when onnxruntime would
+run the model elsewhere than asked.
 
 `InferenceSession.get_providers()` lists what was registered, not what does the work: the plain
 wheel names Azure while every node is on the CPU. onnxruntime (1.24 or later) records which
-provider each node was assigned to, if the session option `RECORD` says so; `assignment` counts
+provider each node was assigned to, if `rembg_session.RECORD` says so; `assignment` counts
 them. Shape arithmetic is best left on the CPU and proves nothing; a convolution or a matrix product
 there is the GPU job that runs on the CPU.
-
-`why` asks onnxruntime for its reason when a provider is not in use. Nothing here raises.
 """
 
 import contextlib
@@ -15,8 +16,8 @@ import tempfile
 from collections import Counter
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-# onnxruntime's session config entry, to be set to "1".
-RECORD = "session.record_ep_graph_assignment_info"
+from . import providers, rembg_session
+from .config import SessionConfig
 
 # Where nearly all of a network's arithmetic is.
 HEAVY = frozenset(
@@ -27,6 +28,24 @@ HEAVY = frozenset(
         *("LSTM", "GRU", "RNN"),
     ]
 )
+
+
+class ProviderNotInUse(RuntimeError):
+    """The model would run on another execution provider than the one asked for."""
+
+
+class Placed(NamedTuple):
+    """A session that runs where it was asked to.
+
+    Attributes:
+      session: rembg's; for ViTMatte, onnxruntime's.
+      provider: onnxruntime's name of the execution provider that does the work.
+      share: the part of the graph's nodes that the providers asked for have, 0 to 1.
+    """
+
+    session: Any
+    provider: str
+    share: float
 
 
 class Assignment(NamedTuple):
@@ -56,8 +75,25 @@ class Assignment(NamedTuple):
         return sum(count for name, count in self.heavy.items() if name not in names)
 
 
+def place(config: SessionConfig, paths: Tuple[str, ...]) -> Placed:
+    """A new session of a model's files."""
+    import onnxruntime
+
+    wanted = config.wanted_names
+    if not set(wanted) & set(onnxruntime.get_available_providers()):
+        raise _not_in_use(config, paths[0], "none of them")
+    session = rembg_session.new_session(config, paths)
+    counted = []
+    for inner, path in zip(rembg_session.inner_sessions(session), paths, strict=True):
+        inner.disable_fallback()
+        counted.append(assignment(inner))
+        if not is_in_use(counted[-1], wanted):
+            raise _not_in_use(config, path, _shown(counted[-1]))
+    return Placed(session, counted[0].provider, min(each.share(wanted) for each in counted))
+
+
 def assignment(inner: Any) -> Assignment:
-    """The nodes of an `onnxruntime.InferenceSession` that was made with `RECORD`."""
+    """The nodes of an `onnxruntime.InferenceSession` that was made with `rembg_session.RECORD`."""
     nodes: Counter[str] = Counter()
     heavy: Counter[str] = Counter()
     for subgraph in inner.get_provider_graph_assignment_info():
@@ -72,7 +108,27 @@ def is_in_use(counted: Assignment, names: Tuple[str, ...]) -> bool:
     return counted.share(names) > 0 and counted.strays(names) == 0
 
 
-def why(path: str, name: str, options: Dict[str, Any]) -> Optional[str]:
+def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInUse:
+    wanted = [providers.find(name) for name in config.provider_names]
+    asked = ", ".join(f"{provider.label} ({provider.name})" for provider in wanted)
+    options = dict(config.provider[0][1])
+    reason = _why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
+    return ProviderNotInUse(
+        f"model {config.model!r} was asked to run on {asked}; in use: {in_use}. Why: {reason}. "
+        f"{wanted[0].label} needs {wanted[0].package} on the worker ({wanted[0].platform}); "
+        "provider_fallback='cpu' would let it run on the CPU"
+    )
+
+
+def _shown(counted: Assignment) -> str:
+    each = (
+        f"{name} with {count} nodes, {counted.heavy.get(name, 0)} of them heavy"
+        for name, count in sorted(counted.nodes.items())
+    )
+    return "; ".join(each)
+
+
+def _why(path: str, name: str, options: Dict[str, Any]) -> Optional[str]:
     """What onnxruntime says when it is given one provider and no way out; None if nothing."""
     import onnxruntime
 

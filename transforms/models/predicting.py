@@ -1,28 +1,120 @@
-"""rembg's own `predict`, with the loops around the graph replaced by equal, faster ones.
+"""A picture and a rembg session -> masks, by rembg's own `predict`, and the runs of its graph.
 
 rembg shrinks the picture to the graph's input, makes a tensor of it, runs the graph, stretches the
 map to a mask and enlarges that to the picture's size. `members` are for a subclass of a session
 class of rembg's: methods that do the first two and the last by `normalize` and `fast.resample`, and
 leave all else to rembg; only those whose originals are known to do just that. A class with
 `takes_pixels` also takes a picture that has `size` and `pixels` in place of an image of Pillow's.
-Nothing here fails but what rembg's `predict` raises.
+
+rembg's `predict` returns masks alone, each stretched to its own minimum and maximum, so that a map
+whose peak is 0.001 becomes a mask like any other. So it is called, for each picture, on a copy of
+the session whose graph is a `Recording`. Nothing here fails but what rembg's `predict` raises.
 """
 
+import copy
 import inspect
 import re
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
 from ..fast.normalize import normalize
 from ..fast.resample import resize
-from .runs import watching
+from .batching import Batching, Feeds, Run
+from .catalogue import Model
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
 _ENDS = re.compile(
     r"mask = mask\.resize\(img\.size, Image\.Resampling\.LANCZOS\)\s+return \[mask\]\s*$"
 )
+
+
+class Recording:
+    """Stands in for the graph inside a rembg session, for one picture.
+
+    Args:
+      inner: a `Batching`, another recording, or any session of onnxruntime's.
+
+    Attributes:
+      runs: what the graph gave, in the order of its runs.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.runs: List[Run] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # of an instance that is being copied
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def run(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> List[Any]:
+        """As `InferenceSession.run`."""
+        return self.run_one(output_names, input_feed, run_options).outputs
+
+    def run_one(self, *arguments: Any) -> Run:
+        """As `Batching.run_one`."""
+        if isinstance(self.inner, (Batching, Recording)):
+            run = self.inner.run_one(*arguments)
+        else:
+            run = Run(self.inner.run(*arguments), True)
+        self.runs.append(run)
+        return run
+
+
+def predict(
+    session: Any, picture: Any, arguments: Mapping[str, Any]
+) -> Tuple[List[Image.Image], List[Run]]:
+    """The masks of a picture, and the runs they were made of.
+
+    Args:
+      session: of rembg's; may be used by many threads.
+      picture: has an `image` of Pillow's, `pixels` and a `size`.
+      arguments: keyword arguments of `predict`.
+
+    Returns:
+      Masks, mode L, of the picture's size, where a flat map gives zeros; and the runs of
+      `inner_session`, none for a session without one.
+    """
+    image = picture if getattr(session, "takes_pixels", False) else picture.image
+    recorded, runs = _recorded(session)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return recorded.predict(image, **arguments), runs
+
+
+def _recorded(session: Any) -> Tuple[Any, List[Run]]:
+    """A copy of a rembg session, and the list to which it adds the runs of its graph."""
+    if not hasattr(session, "inner_session"):
+        return session, []
+    recorded = copy.copy(session)
+    recorded.inner_session = Recording(session.inner_session)
+    return recorded, recorded.inner_session.runs
+
+
+def as_map_of(model: Model) -> Callable[[Any], Any]:
+    """What makes of a model's first output the map that rembg stretches to a mask.
+
+    >>> float(as_map_of(catalogue.find("birefnet-general"))(0.0))
+    0.5
+    """
+    return _sigmoid if model.gives_logits else np.asarray
+
+
+def _sigmoid(values: Any) -> Any:
+    """As the `predict` of rembg's BiRefNet sessions."""
+    return 1 / (1 + np.exp(-values))
+
+
+def peak(run: Run, model: Model) -> float:
+    """The highest value of a map, float32 [1, 1, height, width], as rembg has it before stretching.
+
+    >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), catalogue.find("u2net"))
+    0.5
+    """
+    return float(as_map_of(model)(np.max(run.outputs[0][:, 0])))
 
 
 def members(base: Any) -> Dict[str, Any]:
@@ -54,9 +146,9 @@ def _normalize(
 
 def _predict_of(base: Any) -> Any:
     def predict(self: Any, img: Any, *args: Any, **kwargs: Any) -> List[Image.Image]:
-        with watching() as runs:
-            # rembg enlarges the mask to the size of what it is given: its own, nothing to do.
-            (mask,) = base.predict(self, _OfTheMasksSize(img, runs), *args, **kwargs)
+        recorded, runs = _recorded(self)
+        # rembg enlarges the mask to the size of what it is given: its own, nothing to do.
+        (mask,) = base.predict(recorded, _OfTheMasksSize(img, runs), *args, **kwargs)
         return [Image.fromarray(resize(np.asarray(mask), img.size))]
 
     return predict

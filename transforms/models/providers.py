@@ -5,9 +5,10 @@
 other's files: the classic cause of a GPU job on the CPU.
 """
 
-import difflib
 import importlib.metadata
-from typing import Dict, List, NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
+
+from ..setting import did_you_mean
 
 
 class Provider(NamedTuple):
@@ -29,12 +30,6 @@ class Provider(NamedTuple):
 PROVIDERS: Tuple[Provider, ...] = (
     Provider("CPU", "CPUExecutionProvider", "rembg-beam[cpu]", "everywhere"),
     Provider("CUDA", "CUDAExecutionProvider", "rembg-beam[gpu]", "Linux, Windows; NVIDIA"),
-    Provider(
-        "ROCM",
-        "ROCMExecutionProvider",
-        "onnxruntime-rocm (up to onnxruntime 1.22)",
-        "Linux; AMD",
-    ),
     Provider("DirectML", "DmlExecutionProvider", "onnxruntime-directml", "Windows"),
     Provider("OpenVINO", "OpenVINOExecutionProvider", "rembg-beam[openvino]", "Linux, Windows"),
     Provider("CoreML", "CoreMLExecutionProvider", "rembg-beam[cpu]", "macOS"),
@@ -50,13 +45,13 @@ PROVIDERS: Tuple[Provider, ...] = (
 
 CPU = PROVIDERS[0]
 
-# Who took over from a provider that onnxruntime dropped (ROCm: in 1.23).
-SUCCESSORS: Dict[str, str] = {"ROCMExecutionProvider": "MIGraphXExecutionProvider"}
+# Names of providers that onnxruntime dropped (ROCm: in 1.23), and of those that took over.
+ALIASES = {"rocm": "migraphx", "rocmexecutionprovider": "migraphx"}
 
 # GPUs, which a single picture does not fill.
 BATCHING = (
     *("CUDAExecutionProvider", "TensorrtExecutionProvider", "DmlExecutionProvider"),
-    *("ROCMExecutionProvider", "MIGraphXExecutionProvider"),
+    "MIGraphXExecutionProvider",
 )
 
 FLAVOURS = (
@@ -82,10 +77,10 @@ def find(name: str) -> Provider:
     'DmlExecutionProvider'
     """
     key = name.strip().lower()
+    key = ALIASES.get(key, key)
     if key in _BY_NAME:
         return _BY_NAME[key]
-    near = difflib.get_close_matches(key, _BY_NAME, n=1)
-    hint = f"; did you mean {_BY_NAME[near[0]].label!r}?" if near else "."
+    hint = did_you_mean(key, _BY_NAME, shown=lambda near: repr(_BY_NAME[near].label))
     labels = ", ".join(provider.label for provider in PROVIDERS)
     raise ValueError(f"unknown provider {name!r}{hint} The providers are: {labels}")
 

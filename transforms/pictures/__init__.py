@@ -7,9 +7,8 @@
     options     what is asked for, checked
     cutout      image, session and options -> rembg's own result
     prompts     the arguments of particular models, checked
-    foreground  pymatting under threads
+    foreground  ... where it reaches pymatting and ViTMatte
     encode      result -> the bytes of a PNG, WebP or JPEG
-    png         ... PNG at the speed of the model
 
 What can fail raises a class of its own or `ValueError`, which a step makes a row of.
 """

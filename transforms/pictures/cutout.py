@@ -1,15 +1,15 @@
-"""A picture, a session and options -> what `rembg.remove` makes of them.
+"""A picture, its masks and options -> what `rembg.remove` makes of them.
 
-rembg itself does rembg's work: `masks_of` calls its session's `predict`, `cut_out` its `remove`
-with those masks, so that every model, option and later version behaves as rembg does, pixel for
-pixel. A mask alone needs nothing more, and the plain cutout of an RGB picture has an equal, faster
-twin (`plain`). Of a model with several masks (the cloth model) each is cut out by itself.
+rembg itself does rembg's work: `cut_out` calls its `remove` with a session that gives those masks,
+so that every option and later version behaves as rembg does, pixel for pixel. A mask alone needs
+nothing more, and the plain cutout of an RGB picture has an equal, faster twin (`plain`). Of a model
+with several masks (the cloth model) each is cut out by itself.
 
-The functions raise what rembg raises, but for pictures that pymatting refuses: those get their
+`cut_out` raises what rembg raises, but for pictures that pymatting refuses: those get their
 edges by the next simpler way.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,8 @@ from .picture import Picture
 
 # Modes that rembg itself makes RGB of, or takes as they are, before pymatting sees them.
 _MATTED = ("RGB", "RGBA", "CMYK")
+
+Vitmatte = Callable[[str], Any]
 
 
 class Result(NamedTuple):
@@ -36,17 +38,6 @@ class Result(NamedTuple):
 
     pictures: Dict[str, Any]
     matting: Optional[str]
-
-
-def masks_of(picture: Picture, session: Any, options: RemoveOptions) -> List[Image.Image]:
-    """The masks that a rembg session's `predict` finds, mode L, of the picture's size.
-
-    The session may be used by many threads. A flat map gives a mask of zeros.
-    """
-    image = picture if getattr(session, "takes_pixels", False) else picture.image
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        masks: List[Image.Image] = session.predict(image, **options.extras)
-    return masks
 
 
 def part_suffixes(options: RemoveOptions, mask_names: Sequence[str]) -> Tuple[str, ...]:
@@ -67,18 +58,20 @@ def cut_out(
     options: RemoveOptions,
     *,
     mask_names: Sequence[str] = (),
+    vitmatte: Optional[Vitmatte] = None,
 ) -> Result:
     """What `rembg.remove` makes of a picture whose masks are known.
 
     Args:
       picture: of any mode, upright.
-      masks: as from `masks_of`.
+      masks: that the model found, mode L, of the picture's size.
       options: this picture's.
       mask_names: of a model with several masks, in the order of its `predict`.
+      vitmatte: a variant of ViTMatte -> onnxruntime's session; None for rembg's own.
     """
     suffixes = part_suffixes(options, mask_names)
     groups = [masks] if suffixes == ("",) else [[mask] for mask in masks]
-    removed = [_removed(picture, group, options) for group in groups]
+    removed = [_removed(picture, group, options, vitmatte) for group in groups]
     pictures = {suffix: image for suffix, (image, _) in zip(suffixes, removed, strict=True)}
     return Result(pictures, removed[0][1])
 
@@ -94,7 +87,10 @@ class _Predicted:
 
 
 def _removed(
-    picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
+    picture: Picture,
+    masks: Sequence[Image.Image],
+    options: RemoveOptions,
+    vitmatte: Optional[Vitmatte],
 ) -> Tuple[Any, Optional[str]]:
     """The result, and how its soft edges were made."""
     if len(masks) == 1 and options.is_mask_alone():
@@ -103,7 +99,7 @@ def _removed(
         return _plain(picture, masks, options), None
     if not options.uses_pymatting():
         return _by_rembg(_with_alpha_to_come(picture.image, options), masks, options), None
-    return _matted(picture, masks, options.bounded(picture.size))
+    return _matted(picture, masks, options.bounded(picture.size), vitmatte)
 
 
 def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
@@ -115,21 +111,18 @@ def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOption
 
 
 def _matted(
-    picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions
+    picture: Picture,
+    masks: Sequence[Image.Image],
+    options: RemoveOptions,
+    vitmatte: Optional[Vitmatte],
 ) -> Tuple[Any, Optional[str]]:
     """Soft edges as asked for; where pymatting refuses a picture, by the next simpler way."""
     image = _as_pymatting_takes_it(picture.image, options)
-    foreground.prepare()
-    foreground.refused()
     for simpler in (options, options.without_matting(decontaminate=True)):
-        try:
-            removed = _by_rembg(image, masks, simpler)
-        except Exception:
-            if not foreground.refused():
-                raise
-            continue
-        # rembg itself goes on to decontaminate when alpha matting refuses.
-        return removed, "decontaminate" if foreground.refused() else simpler.matting()
+        removed, refused = foreground.remove(image, _arguments(masks, simpler), vitmatte)
+        if removed is not None:
+            # rembg itself goes on to decontaminate when alpha matting refuses.
+            return removed, "decontaminate" if refused else simpler.matting()
     return _by_rembg(picture.image, masks, options.without_matting()), None
 
 
@@ -150,5 +143,8 @@ def _with_alpha_to_come(image: Image.Image, options: RemoveOptions) -> Image.Ima
 def _by_rembg(image: Image.Image, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
     import rembg
 
-    arguments = {**options.arguments(), "session": _Predicted(masks)}
-    return rembg.remove(image, **arguments)
+    return rembg.remove(image, **_arguments(masks, options))
+
+
+def _arguments(masks: Sequence[Image.Image], options: RemoveOptions) -> Dict[str, Any]:
+    return {**options.arguments(), "session": _Predicted(masks)}
