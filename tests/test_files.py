@@ -17,10 +17,21 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError, MatchResult
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from rembg_beam.transforms import naming
-from rembg_beam.transforms.store import limits, retrying, stores
+from rembg_beam.transforms.store import beam_files, gcs, limits, local, retrying, stores, uris, web
 
-TEMPORARY = naming.TEMPORARY
+TEMPORARY = uris.TEMPORARY
+
+# That they are stores, mypy checks.
+STORES: Dict[str, stores.Store] = {
+    **{"a.jpg": local, "file:///a.jpg": local, "http://host/a.jpg": web},
+    **{"HTTPS://host/a.jpg": web, "gs://b/a.jpg": gcs, "s3://b/a.jpg": beam_files},
+}
+
+
+@pytest.mark.parametrize("uri", STORES)
+def test_each_uri_lies_in_one_store(uri: str) -> None:
+    assert stores.store_of(uri) is STORES[uri]
+    assert isinstance(STORES[uri], stores.Sweeping) == (STORES[uri] is local)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -34,6 +45,16 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
     for data in (b"one", b"two"):
         stores.write(str(tmp_path), "a.png", data, "image/png")
     assert (tmp_path / "a.png").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_is_durable_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    synced: List[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    stores.write(str(tmp_path), "a.json", b"abc", "application/json", durable=durable)
+    assert len(synced) == durable
 
 
 def test_a_file_called_gz_is_not_unpacked(tmp_path: Path) -> None:

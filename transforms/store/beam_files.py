@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from .. import naming
 from . import limits, refusals, uris
 from .listed import Listed
 from .retrying import Tried, attempts_of, counted, is_transient, tried
@@ -35,7 +34,7 @@ _RAW = CompressionTypes.UNCOMPRESSED
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of a file; `TooLarge` for one that has more than `max_bytes`."""
     return _tried(uri, _read, uri, max_bytes)
 
@@ -46,9 +45,11 @@ def opened(uri: str) -> ContextManager[BinaryIO]:
     return _tried(uri, opening, uri).value
 
 
-def write(folder: str, name: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+) -> Tried[None]:
     """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
-    uri = naming.join(folder, name)
+    uri = uris.join(folder, name)
     return _tried(uri, _write, folder, uri, data, mime_type, overwrite)
 
 
@@ -64,6 +65,7 @@ def remove(uri: str) -> None:
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The files below a folder whose names begin with `start`."""
+    folder = uris.join(folder, "")
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
     pattern = literal + ("**" if deep else "*")
     found = _tried(folder, FileSystems.match, [pattern], [limit]).value
@@ -102,10 +104,10 @@ def _create(uri: str, data: bytes, mime_type: str) -> None:
 
 
 def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
-    room = naming.join(folder, naming.TEMPORARY)
+    room = uris.join(folder, uris.TEMPORARY)
     for parent in (room, uri.rpartition("/")[0]):
         _make_folder(parent)
-    temporary = naming.join(room, uuid.uuid4().hex)
+    temporary = uris.join(room, uuid.uuid4().hex)
     try:
         _create(temporary, data, mime_type)
         if FileSystems.exists(uri):

@@ -87,7 +87,7 @@ class _Place(NamedTuple):
     name: str
 
 
-def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of an object; `TooLarge` as soon as more than `max_bytes` have come."""
     return _tried(uri, _download, uri, max_bytes)
 
@@ -102,8 +102,11 @@ def opened(uri: str) -> Iterator[BinaryIO]:
         raise _explained(error, uri) from None
 
 
-def write(uri: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+) -> Tried[None]:
     """Writes an object; `FileExistsError` if another is there and may not be overwritten."""
+    uri = uris.join(folder, name)
     return _tried(uri, _upload, uri, data, mime_type, overwrite)
 
 
@@ -120,8 +123,8 @@ def remove(uri: str) -> None:
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    """The objects whose names begin with the folder's (ending in `/`) and `start`."""
-    bucket, prefix = _take_apart(folder, needs_name=False)
+    """The objects whose names begin with the folder's and `start`."""
+    bucket, prefix = _take_apart(uris.join(folder, ""), needs_name=False)
     pages = client().list_blobs(
         bucket,
         prefix=prefix + start or None,
