@@ -26,7 +26,7 @@ from .elements import (
 from .pictures.encode import Encoding
 from .runtime import memory, metrics
 from .runtime.concurrency import ConcurrentDoFn
-from .runtime.failures import attempt
+from .runtime.failures import attempt, failure
 from .store import stores
 
 STEP = "write"
@@ -105,15 +105,18 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         columns = RunColumns(cutout.model, self.options)
         yield written(source, learnt, [file.uri for file in result], columns)
 
-    def _write(self, source: Source, cutout: Cutout) -> List[stores.Written]:
+    def _write(self, source: Source, cutout: Cutout) -> Union[List[stores.Written], Failure]:
         name = source.name or naming.relative_name(source.uri, self.relative_to)
-        return [
-            stores.write(
+        files = []
+        for part in cutout.parts:
+            tried = stores.try_write(
                 self.output,
                 naming.output_name(name, part.suffix + self.encoding.suffix),
                 part.data,
                 self.encoding.mime_type,
                 overwrite=self.overwrite,
             )
-            for part in cutout.parts
-        ]
+            if tried.error is not None:
+                return failure(STEP, tried.error, Facts(write_attempts=tried.attempts))
+            files.append(tried.get())
+        return files

@@ -20,7 +20,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from . import limits, refusals, uris
 from .listed import Listed
-from .retrying import Tried, attempts_of, counted, is_transient, tried
+from .retrying import Tried, is_transient, tried
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces."""
     opening = functools.partial(FileSystems.open, compression_type=_RAW)
-    return _tried(uri, opening, uri).value
+    return _tried(uri, opening, uri).get()
 
 
 def write(
@@ -55,12 +55,12 @@ def write(
 
 def size(uri: str) -> Optional[int]:
     """The size of a file; None for none."""
-    return _tried(uri, _size, uri).value
+    return _tried(uri, _size, uri).get()
 
 
 def remove(uri: str) -> None:
     """Removes a file if it is there."""
-    _tried(uri, _remove, uri)
+    _tried(uri, _remove, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -68,7 +68,7 @@ def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterat
     folder = uris.join(folder, "")
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
     pattern = literal + ("**" if deep else "*")
-    found = _tried(folder, FileSystems.match, [pattern], [limit]).value
+    found = _tried(folder, FileSystems.match, [pattern], [limit]).get()
     for metadata in found[0].metadata_list:
         name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
         # A file system that doesn't know gives Beam's default, 0.
@@ -139,15 +139,13 @@ def _size(uri: str) -> Optional[int]:
 
 
 def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
-    """`function(*arguments)`, with retries; a library's error tells no credentials of the URI."""
-    try:
-        return tried(_refusing, uri, function, *arguments)
-    except Exception as error:
-        said = str(error)
-        shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
-        if shown == said:
-            raise
-        raise counted(OSError(f"{type(error).__name__}: {shown}"), attempts_of(error)) from None
+    """What `function(*arguments)` comes to, with retries; no error tells credentials of the URI."""
+    found = tried(_refusing, uri, function, *arguments)
+    said = str(found.error or "")
+    shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
+    if shown == said:
+        return found
+    return found._replace(error=OSError(f"{type(found.error).__name__}: {shown}"))
 
 
 def _refusing(uri: str, function: Callable[..., T], *arguments: Any) -> T:

@@ -19,9 +19,9 @@ What is stored with `Content-Encoding: gzip` is unpacked, as all readers of gs:/
 how the object is carried, not what it is. What is only called `.gz` is not.
 
 Fails with Python's own errors (see `refusals`), with `limits.TooLarge`, with `TimeoutError` when
-`RETRY` has run out of time, and with `ValueError` for what is no gs:// URI; each carries
-`attempts`. `STORAGE_EMULATOR_HOST` names an emulator, which gets no credentials; otherwise they
-are those that Beam uses, its options such as `--impersonate_service_account` included.
+`RETRY` has run out of time, and with `ValueError` for what is no gs:// URI.
+`STORAGE_EMULATOR_HOST` names an emulator, which gets no credentials; otherwise they are those that
+Beam uses, its options such as `--impersonate_service_account` included.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from . import limits, refusals, uris
 from .listed import Listed
-from .retrying import Tried, counted
+from .retrying import Tried
 
 T = TypeVar("T")
 
@@ -112,14 +112,14 @@ def write(
 
 def size(uri: str) -> Optional[int]:
     """The size of an object as stored; None if there is none."""
-    found = _tried(uri, _find, uri).value
+    found = _tried(uri, _find, uri).get()
     return None if found is None else found.size
 
 
 def remove(uri: str) -> None:
     """Removes an object if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        _tried(uri, _delete, uri)
+        _tried(uri, _delete, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -250,16 +250,16 @@ _REFUSALS = (
 
 
 def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
-    """`function(*arguments)`, called again as `RETRY` says."""
+    """What `function(*arguments)` comes to, called again as `RETRY` says."""
     failures: List[Exception] = []
     try:
         value = RETRY(_once, on_error=failures.append)(function, *arguments)
     except RetryError as error:
-        raise counted(_explained(error, uri), len(failures)) from None
+        return Tried(None, len(failures), _explained(error, uri))
     except _REFUSALS as error:
-        raise counted(_explained(error, uri), len(failures) + 1) from None
+        return Tried(None, len(failures) + 1, _explained(error, uri))
     except Exception as error:
-        raise counted(error, len(failures) + 1)
+        return Tried(None, len(failures) + 1, error)
     return Tried(value, len(failures) + 1)
 
 

@@ -4,8 +4,9 @@ In: a URI, or a folder and a name below it from `naming.output_name`; `store_of`
 it lies in. Out: what was read or written, at which attempt; a file is `Written` only after its
 store has said that all its bytes are there. Failures rise as Python's usual errors,
 `FileNotFoundError`, `PermissionError`, `FileExistsError`, `limits.TooLarge`, `TimeoutError`, other
-`OSError`s, or as what a file system of Beam's raises; each names the URI without its secrets and
-carries `attempts`, the number made. What may pass was tried again before it rose.
+`OSError`s, or as what a file system of Beam's raises; each names the URI without its secrets. What
+may pass was tried again before it rose. `try_read` and `try_write` return such failures, with the
+number of attempts.
 """
 
 import importlib
@@ -25,7 +26,7 @@ from . import hints, local, uris, web
 from .listed import Listed
 from .local import abandon as abandon
 from .retrying import PutOff as PutOff
-from .retrying import Tried, attempts_of, counted
+from .retrying import Tried
 
 # The module of each scheme's store, imported when it is first needed. A new one: a module with the
 # functions of `Store`, and a line here.
@@ -105,13 +106,21 @@ class Written(NamedTuple):
     attempts: int
 
 
-def read(
+def read(uri: str, max_bytes: Optional[int] = None) -> Read:
+    """All bytes of a file; see `try_read`."""
+    found = try_read(uri, max_bytes)
+    return Read(found.get(), found.attempts)
+
+
+def try_read(
     uri: str,
     max_bytes: Optional[int] = None,
     web_options: web.WebOptions = web.DEFAULTS,
     attempts: Optional[int] = None,
-) -> Read:
+) -> Tried[bytes]:
     """All bytes of a file, as stored: what is called `.gz` is not unpacked.
+
+    A failure of the store's is returned, with its attempts; `read` raises it.
 
     Args:
       uri: of the file.
@@ -125,18 +134,12 @@ def read(
         raise ValueError(
             f"{uri!r}: what stood for *** is kept in no row; name the picture again by --input_list"
         )
-    try:
-        return Read(*store_of(uri).read(uri, max_bytes, web_options, attempts))
-    except FileNotFoundError as error:
-        raise _with_hint(error, uri) from None
-
-
-def _with_hint(error: FileNotFoundError, uri: str) -> Exception:
-    hint = hints.absent(uri)
-    if not hint:
-        return error
-    told = FileNotFoundError(error.errno, f"{error.strerror}; {hint}", error.filename)
-    return counted(told, attempts_of(error))
+    found = store_of(uri).read(uri, max_bytes, web_options, attempts)
+    if isinstance(found.error, FileNotFoundError) and (hint := hints.absent(uri)):
+        said = f"{found.error.strerror}; {hint}"
+        error = FileNotFoundError(found.error.errno, said, found.error.filename)
+        return found._replace(error=error)
+    return found
 
 
 def opened(uri: str) -> ContextManager[BinaryIO]:
@@ -174,8 +177,16 @@ def write(
         stores other than local files and gs:// two writers at once may both find none.)
       durable: it outlives a power cut from now on, for what can't be made again.
     """
+    return try_write(folder, name, data, mime_type, overwrite=overwrite, durable=durable).get()
+
+
+def try_write(
+    folder: str, name: str, data: bytes, mime_type: str, *, overwrite: bool, durable: bool = False
+) -> Tried[Written]:
+    """The same; a failure of the store's is returned, with its attempts."""
     tried = store_of(folder).write(folder, name, data, mime_type, overwrite, durable)
-    return Written(uris.join(folder, name), len(data), tried.attempts)
+    written = Written(uris.join(folder, name), len(data), tried.attempts)
+    return Tried(None if tried.error else written, tried.attempts, tried.error)
 
 
 def size(uri: str) -> Optional[int]:

@@ -23,8 +23,8 @@ Where a connection goes is judged by its address, once the name is resolved and 
 sent, so that no name, spelling or redirect leads to a place that `addresses` refuses; proxies of
 the environment, which would connect for us, are not used.
 
-Fails with Python's own errors, each naming the URL without its secrets, the rule and the way out,
-and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSlow`, `HostBusy`,
+Fails with Python's own errors, each naming the URL without its secrets, the rule and the way out:
+`PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSlow`, `HostBusy`,
 `FileNotFoundError`, `PermissionError`, `TimeoutError`, `ConnectionError`, other `OSError`s, and
 `ValueError` for what is no URL that can be fetched.
 """
