@@ -19,7 +19,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type
 
 import psutil
 
-from ..transforms import naming, strict_json
+from ..transforms import strict_json
+from ..transforms.folder import layout
 from ..transforms.store import stores, uris
 from ..transforms.store.listed import Listed
 
@@ -44,7 +45,7 @@ class Presence:
 
     def __init__(self, output: str, run: str, beat_seconds: float = BEAT_SECONDS) -> None:
         self._output = output
-        self._name = f"{naming.MANIFEST}/{_PREFIX}{run}.json"
+        self._name = f"{layout.MANIFEST}/{_PREFIX}{run}.json"
         self._data = json.dumps(_ours()).encode()
         self._ended = threading.Event()
         self._write()
@@ -73,7 +74,7 @@ class Presence:
         """Takes the file away."""
         self._ended.set()
         with contextlib.suppress(OSError, ValueError):
-            stores.remove(naming.join(self._output, self._name))
+            stores.remove(uris.join(self._output, self._name))
 
     def abandon(self) -> None:
         """The same, for a process that can't wait for a store."""
@@ -93,7 +94,7 @@ class Presence:
         )
 
     def _write(self) -> None:
-        stores.write(self._output, self._name, self._data, "application/json")
+        stores.write(self._output, self._name, self._data, "application/json", durable=True)
 
     def _beat(self, seconds: float) -> None:
         while not self._ended.wait(seconds):
@@ -142,7 +143,7 @@ def _machine() -> List[str]:
 
 def _markers(output: str) -> Iterator[Listed]:
     """The files of all runs, this one's among them."""
-    folder = naming.join(output, naming.MANIFEST)
+    folder = uris.join(output, layout.MANIFEST)
     for file in stores.listing(folder, start=_PREFIX, deep=False):
         if file.name.endswith(".json"):
             yield file

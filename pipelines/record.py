@@ -13,7 +13,8 @@ import math
 from contextlib import suppress
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from ..transforms import SessionConfig, naming, strict_json
+from ..transforms import SessionConfig, strict_json
+from ..transforms.folder import layout
 from ..transforms.folder.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import weights as model_files
@@ -25,7 +26,7 @@ from ..transforms.store.listed import Listed
 from .settings import Settings
 from .status import UsageError
 
-FILE = f"{naming.MANIFEST}/_settings.json"
+FILE = f"{layout.MANIFEST}/_settings.json"
 
 # Of a record; what is larger is none.
 MAX_BYTES = 1_000_000
@@ -130,7 +131,7 @@ def _checksum(session: SessionConfig) -> Optional[str]:
 
 def _read(output: str, replaceable: bool) -> Any:
     """The record; None if there is none, or none that can be read and it may be replaced."""
-    uri = naming.join(output, FILE)
+    uri = uris.join(output, FILE)
     try:
         data = stores.read(uri, MAX_BYTES).data
     except FileNotFoundError:
@@ -151,7 +152,7 @@ def _read(output: str, replaceable: bool) -> Any:
 
 def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
     data = json.dumps(now, indent=2, ensure_ascii=False).encode()
-    stores.write(output, FILE, data, "application/json", overwrite=overwrite)
+    stores.write(output, FILE, data, "application/json", overwrite=overwrite, durable=True)
 
 
 def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
@@ -169,7 +170,7 @@ def _outputs(output: str, *suffixes: str) -> Iterator[Listed]:
     """The pictures in a folder; not what a file browser or a store's console puts there."""
     suffixes = suffixes or tuple(SUFFIXES.values())
     for file in stores.listing(output):
-        if file.name.endswith(suffixes) and not naming.is_own(file.name):
+        if file.name.endswith(suffixes) and not layout.is_own(file.name):
             yield file
 
 

@@ -17,10 +17,21 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError, MatchResult
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from rembg_beam.transforms import naming
-from rembg_beam.transforms.store import limits, retrying, stores
+from rembg_beam.transforms.store import beam_files, gcs, limits, local, retrying, stores, uris, web
 
-TEMPORARY = naming.TEMPORARY
+TEMPORARY = uris.TEMPORARY
+
+# That they are stores, mypy checks.
+STORES: Dict[str, stores.Store] = {
+    **{"a.jpg": local, "file:///a.jpg": local, "http://host/a.jpg": web},
+    **{"HTTPS://host/a.jpg": web, "gs://b/a.jpg": gcs, "s3://b/a.jpg": beam_files},
+}
+
+
+@pytest.mark.parametrize("uri", STORES)
+def test_each_uri_lies_in_one_store(uri: str) -> None:
+    assert stores.store_of(uri) is STORES[uri]
+    assert isinstance(STORES[uri], stores.Sweeping) == (STORES[uri] is local)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -34,6 +45,16 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
     for data in (b"one", b"two"):
         stores.write(str(tmp_path), "a.png", data, "image/png")
     assert (tmp_path / "a.png").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_is_durable_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    synced: List[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    stores.write(str(tmp_path), "a.json", b"abc", "application/json", durable=durable)
+    assert len(synced) == durable
 
 
 def test_a_file_called_gz_is_not_unpacked(tmp_path: Path) -> None:
@@ -297,18 +318,19 @@ def test_what_does_not_pass_fails_at_once(
     elsewhere: str, waits: List[float], error: Exception, rises: type
 ) -> None:
     Elsewhere.failing["open"] = [error]
-    with pytest.raises(rises) as raised:
-        stores.read(f"{elsewhere}/a.png")
-    assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
+    tried = stores.try_read(f"{elsewhere}/a.png")
+    with pytest.raises(rises):
+        tried.get()
+    assert (waits, tried.attempts) == ([], 1)
 
 
 def test_attempts_end(elsewhere: str, waits: List[float]) -> None:
     Elsewhere.failing["open"] = [ConnectionResetError(str(number)) for number in range(99)]
-    with pytest.raises(ConnectionResetError) as raised:
-        stores.read(f"{elsewhere}/a.png")
+    tried = stores.try_read(f"{elsewhere}/a.png")
+    assert isinstance(tried.error, ConnectionResetError)
     number = retrying.BACKOFF.attempts
     assert len(waits) == number - 1
-    assert raised.value.attempts == number  # type: ignore[attr-defined]
+    assert tried.attempts == number
     assert all(waited <= 2**doubled for doubled, waited in enumerate(waits))
 
 
@@ -384,9 +406,10 @@ def test_a_file_that_tells_no_size_is_bounded(waits: List[float]) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc")
 def test_a_file_of_the_kernels_is_not_tried_again(waits: List[float]) -> None:
-    with pytest.raises(OSError, match="one of the kernel's files") as raised:
-        stores.read("/proc/self/mem")
-    assert waits == [] and raised.value.attempts == 1  # type: ignore[attr-defined]
+    tried = stores.try_read("/proc/self/mem")
+    with pytest.raises(OSError, match="one of the kernel's files"):
+        tried.get()
+    assert (waits, tried.attempts) == ([], 1)
 
 
 @pytest.mark.parametrize("max_bytes", [None, 3, 70_000, 10**8])
@@ -447,9 +470,10 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path, waits: List[float], kin
     ],
 )
 def test_a_name_that_is_not_there_gets_a_hint(tmp_path: Path, name: str, hint: str) -> None:
-    with pytest.raises(FileNotFoundError, match=f"No such file.*{hint}") as raised:
-        stores.read(f"{tmp_path}/{name}")
-    assert raised.value.attempts == 1  # type: ignore[attr-defined]
+    tried = stores.try_read(f"{tmp_path}/{name}")
+    with pytest.raises(FileNotFoundError, match=f"No such file.*{hint}"):
+        tried.get()
+    assert tried.attempts == 1
     with pytest.raises(FileNotFoundError) as raised:
         stores.read(f"{tmp_path}/plain-1.jpg")
     assert str(raised.value) == f"[Errno 2] No such file or directory: '{tmp_path}/plain-1.jpg'"

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rembg_beam.transforms import naming
+from rembg_beam.transforms.folder import layout
 from rembg_beam.transforms.store import uris
 
 # Names built of what makes trouble, besides any text at all.
@@ -63,7 +64,7 @@ def test_no_name_leaves_the_output_folder(name: str) -> None:
     assert not posixpath.isabs(output)
     assert posixpath.normpath(posixpath.join("/out", output)) == "/out/" + output
     assert "\0" not in output and "\\" not in output
-    assert output.split("/")[0] not in (naming.MANIFEST, naming.TEMPORARY)
+    assert output.split("/")[0] not in (layout.MANIFEST, uris.TEMPORARY)
     assert all(len(part.encode()) <= 255 for part in output.split("/"))
 
 

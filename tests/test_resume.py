@@ -19,10 +19,9 @@ import pytest
 from support import kinds
 
 from rembg_beam.pipelines import cli, record
-from rembg_beam.transforms import naming
-from rembg_beam.transforms.folder import earlier, existing
+from rembg_beam.transforms.folder import earlier, existing, layout
 from rembg_beam.transforms.models import catalogue
-from rembg_beam.transforms.store import stores
+from rembg_beam.transforms.store import stores, uris
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -625,8 +624,8 @@ def contents(output: Path) -> Dict[str, bytes]:
     found = {}
     for path in output.rglob("*"):
         name = str(path.relative_to(output))
-        if path.is_file() and not name.startswith(naming.MANIFEST):
-            assert naming.TEMPORARY not in name
+        if path.is_file() and not name.startswith(layout.MANIFEST):
+            assert uris.TEMPORARY not in name
             found[name] = path.read_bytes()
     return found
 

@@ -24,11 +24,8 @@ import re
 import urllib.parse
 from typing import Optional
 
+from .folder.layout import MANIFEST
 from .store import uris
-
-# Rooms of the project's own under an output folder; no picture is written into them.
-MANIFEST = "_manifest"
-TEMPORARY = ".rembg_beam_tmp"
 
 # File systems allow 255 bytes; the rest is left to suffixes (`.upper.png`).
 COMPONENT_BYTES = 200
@@ -145,7 +142,7 @@ def _encodable(path: str) -> str:
 def _component(part: str, *, first: bool) -> str:
     if part in ("", ".", ".."):
         return "%2E" * len(part) or "%~"  # no name gives %~: its % would have been escaped
-    if first and part.casefold() in (MANIFEST, TEMPORARY):
+    if first and part.casefold() in (MANIFEST, uris.TEMPORARY):
         part, head = part[1:], f"%{ord(part[0]):02X}"
         return head + _escaped(part)
     return _shortened(_escaped(part))
@@ -194,21 +191,3 @@ class NameClash(ValueError):
 
 class OutputExists(FileExistsError):
     """A picture's output is there already."""
-
-
-def is_own(name: str) -> bool:
-    """Whether a file below an output folder is the project's own, no output.
-
-    >>> is_own("_manifest/_settings.json"), is_own("a.jpg.png")
-    (True, False)
-    """
-    return name.startswith((f"{MANIFEST}/", f"{TEMPORARY}/"))
-
-
-def join(folder: str, name: str) -> str:
-    """The URI of `name` under `folder`.
-
-    >>> join("gs://bucket/out/", "x/a.jpg.png"), join("out", "a.jpg.png")
-    ('gs://bucket/out/x/a.jpg.png', 'out/a.jpg.png')
-    """
-    return posixpath.join(folder, name)

@@ -15,7 +15,7 @@ from . import coders as coders
 from .elements import Facts, Failure, Source, Stored, as_source
 from .runtime import memory, metrics
 from .runtime.concurrency import ConcurrentDoFn, Later
-from .runtime.failures import attempt
+from .runtime.failures import attempt, failure
 from .runtime.memory import Lease
 from .store import stores, web
 
@@ -87,14 +87,18 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
 
 def _read(
     uri: str, max_bytes: Optional[int], web_options: web.WebOptions, attempts: int = 0
-) -> Union[Read, Later]:
+) -> Union[Read, Failure, Later]:
     expected = stores.expected_size(uri)
     lease = memory.budget().hold(memory.READ, min(expected, max_bytes or expected))
     try:
-        data, attempts = stores.read(uri, max_bytes, web_options, attempts)
+        found = stores.try_read(uri, max_bytes, web_options, attempts)
     except stores.PutOff as put_off:
         lease.release()
         again = partial(_read, uri, max_bytes, web_options, put_off.attempts)
         return Later(put_off.seconds, partial(attempt, STEP, again))
+    if found.error is not None:
+        lease.release()
+        return failure(STEP, found.error, Facts(read_attempts=found.attempts))
+    data = found.get()
     lease.resize(len(data))
-    return Read(data, attempts, lease)
+    return Read(data, found.attempts, lease)

@@ -27,7 +27,7 @@ from .elements import (
 from .pictures.encode import Encoding
 from .runtime import memory, metrics
 from .runtime.concurrency import ConcurrentDoFn
-from .runtime.failures import attempt
+from .runtime.failures import attempt, failure
 from .store import stores
 
 STEP = "write"
@@ -105,19 +105,22 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         learnt = Cutout(cutout.parts, cutout.model, facts)
         yield written(source, learnt, [file.uri for file in result], self.columns)
 
-    def _write(self, source: Source, cutout: Cutout) -> List[stores.Written]:
+    def _write(self, source: Source, cutout: Cutout) -> Union[List[stores.Written], Failure]:
         name = source.output_name
         if name is None:
             name = naming.output_name(
                 source.name or naming.relative_name(source.uri, self.relative_to), ""
             )
-        return [
-            stores.write(
+        files = []
+        for part in cutout.parts:
+            tried = stores.try_write(
                 self.output,
                 name + part.suffix + self.encoding.suffix,
                 part.data,
                 self.encoding.mime_type,
                 overwrite=self.overwrite,
             )
-            for part in cutout.parts
-        ]
+            if tried.error is not None:
+                return failure(STEP, tried.error, Facts(write_attempts=tried.attempts))
+            files.append(tried.get())
+        return files

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rembg_beam.transforms import WebOptions
 from rembg_beam.transforms.store import web
-from rembg_beam.transforms.store.retrying import Backoff
+from rembg_beam.transforms.store.retrying import Backoff, Tried
 from rembg_beam.transforms.store.web import connections
 
 LOOPBACK = WebOptions(allow_private_hosts=True, max_seconds=20)
@@ -37,9 +37,21 @@ def patience(clock: Clock, first_seconds: float = 1.0) -> Backoff:
     return Backoff(attempts=4, first_seconds=first_seconds, sleep=clock.sleep, clock=clock)
 
 
-def fetcher(options: WebOptions = LOOPBACK, **more: Any) -> web.Fetcher:
+class Raising(web.Fetcher):
+    """A fetcher whose failures rise; `attempts` are those of its last URL."""
+
+    attempts = 0
+
+    def read_or_put_off(self, uri: str, max_bytes: Optional[int], attempts: int) -> Tried[bytes]:
+        found = super().read_or_put_off(uri, max_bytes, attempts)
+        self.attempts = found.attempts
+        found.get()
+        return found
+
+
+def fetcher(options: WebOptions = LOOPBACK, **more: Any) -> Raising:
     """One that reaches this machine, and whose waits take no time."""
-    return web.Fetcher(options, **{"backoff": patience(Clock()), **more})
+    return Raising(options, **{"backoff": patience(Clock()), **more})
 
 
 class Server:

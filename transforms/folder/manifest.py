@@ -24,9 +24,9 @@ import pyarrow.parquet
 from apache_beam.transforms.window import GlobalWindows
 
 from .. import coders as coders
-from .. import naming
 from ..elements import Outcome
-from ..store import stores
+from ..store import stores, uris
+from . import layout
 
 # Raise it for fewer files; the rows of one are in memory while it is made.
 ROWS_PER_FILE = 100_000
@@ -72,7 +72,7 @@ def folder(output: str, run: str) -> str:
     >>> folder("gs://bucket/out", "r1")
     'gs://bucket/out/_manifest/run=r1'
     """
-    return naming.join(output, folder_name(run))
+    return uris.join(output, folder_name(run))
 
 
 def folder_name(run: str) -> str:
@@ -81,7 +81,7 @@ def folder_name(run: str) -> str:
     >>> folder_name("r1")
     '_manifest/run=r1'
     """
-    return f"{naming.MANIFEST}/run={run}"
+    return f"{layout.MANIFEST}/run={run}"
 
 
 def row(outcome: Outcome) -> Dict[str, Any]:
@@ -140,7 +140,8 @@ def _write(
 ) -> Iterator[str]:
     for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
         name = f"{folder_name(run)}/part-{number:05d}.parquet"
-        yield stores.write(output, name, encode(table), "application/vnd.apache.parquet").uri
+        data, kind = encode(table), "application/vnd.apache.parquet"
+        yield stores.write(output, name, data, kind, durable=True).uri
 
 
 def _split(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

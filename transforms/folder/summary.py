@@ -81,7 +81,7 @@ def write(summary: Summary, *, output: str, run: str) -> str:
     document: Dict[str, Any] = {"run": run, **summary._asdict()}
     data = json.dumps(document, indent=2, ensure_ascii=False).encode()
     name = f"{manifest.folder_name(run)}/{FILE}"
-    return stores.write(output, name, data, "application/json").uri
+    return stores.write(output, name, data, "application/json", durable=True).uri
 
 
 def read(output: str, run: str) -> Summary:

@@ -14,9 +14,6 @@ T = TypeVar("T")
 
 MESSAGE_CHARACTERS = 1000
 
-# Steps whose errors carry the `attempts` made.
-_ATTEMPTING = ("read", "write")
-
 
 def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Failure]:
     """`function(*args)`, or the failure it ended in.
@@ -39,7 +36,5 @@ def failure(step: str, error: Exception, facts: Optional[Facts] = None) -> Failu
     text = uris.without_secrets_in(str(error) or repr(error))
     # A message may quote a file name that isn't UTF-8; a row must be.
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    facts = facts or Facts()
-    if hasattr(error, "attempts") and step in _ATTEMPTING:
-        facts = facts._replace(**{f"{step}_attempts": error.attempts})
-    return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS], facts)
+    message = clean[:MESSAGE_CHARACTERS]
+    return Failure(step, type(error).__name__, message, facts or Facts())

@@ -1,7 +1,7 @@
 """URI -> bytes, and bytes -> a file that is whole or absent.
 
     uris        what a URI names
-    stores      the door: which store a URI lies in
+    stores      the door: what a store does, and which a URI lies in
 
     local       files of this machine
     web/        http:// and https://, by urllib3; only to read

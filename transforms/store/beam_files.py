@@ -18,10 +18,9 @@ from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from .. import naming
 from . import limits, refusals, uris
 from .listed import Listed
-from .retrying import Tried, attempts_of, counted, is_transient, tried
+from .retrying import Tried, is_transient, tried
 
 T = TypeVar("T")
 
@@ -35,7 +34,7 @@ _RAW = CompressionTypes.UNCOMPRESSED
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of a file; `TooLarge` for one that has more than `max_bytes`."""
     return _tried(uri, _read, uri, max_bytes)
 
@@ -43,30 +42,33 @@ def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces."""
     opening = functools.partial(FileSystems.open, compression_type=_RAW)
-    return _tried(uri, opening, uri).value
+    return _tried(uri, opening, uri).get()
 
 
-def write(folder: str, name: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+) -> Tried[None]:
     """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
-    uri = naming.join(folder, name)
+    uri = uris.join(folder, name)
     return _tried(uri, _write, folder, uri, data, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
     """The size of a file; None for none."""
-    return _tried(uri, _size, uri).value
+    return _tried(uri, _size, uri).get()
 
 
 def remove(uri: str) -> None:
     """Removes a file if it is there."""
-    _tried(uri, _remove, uri)
+    _tried(uri, _remove, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     """The files below a folder whose names begin with `start`."""
+    folder = uris.join(folder, "")
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
     pattern = literal + ("**" if deep else "*")
-    found = _tried(folder, FileSystems.match, [pattern], [limit]).value
+    found = _tried(folder, FileSystems.match, [pattern], [limit]).get()
     for metadata in found[0].metadata_list:
         name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
         # A file system that doesn't know gives Beam's default, 0.
@@ -102,10 +104,10 @@ def _create(uri: str, data: bytes, mime_type: str) -> None:
 
 
 def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
-    room = naming.join(folder, naming.TEMPORARY)
+    room = uris.join(folder, uris.TEMPORARY)
     for parent in (room, uri.rpartition("/")[0]):
         _make_folder(parent)
-    temporary = naming.join(room, uuid.uuid4().hex)
+    temporary = uris.join(room, uuid.uuid4().hex)
     try:
         _create(temporary, data, mime_type)
         if FileSystems.exists(uri):
@@ -137,15 +139,13 @@ def _size(uri: str) -> Optional[int]:
 
 
 def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
-    """`function(*arguments)`, with retries; a library's error tells no credentials of the URI."""
-    try:
-        return tried(_refusing, uri, function, *arguments)
-    except Exception as error:
-        said = str(error)
-        shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
-        if shown == said:
-            raise
-        raise counted(OSError(f"{type(error).__name__}: {shown}"), attempts_of(error)) from None
+    """What `function(*arguments)` comes to, with retries; no error tells credentials of the URI."""
+    found = tried(_refusing, uri, function, *arguments)
+    said = str(found.error or "")
+    shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
+    if shown == said:
+        return found
+    return found._replace(error=OSError(f"{type(found.error).__name__}: {shown}"))
 
 
 def _refusing(uri: str, function: Callable[..., T], *arguments: Any) -> T:

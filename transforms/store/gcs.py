@@ -19,9 +19,9 @@ What is stored with `Content-Encoding: gzip` is unpacked, as all readers of gs:/
 how the object is carried, not what it is. What is only called `.gz` is not.
 
 Fails with Python's own errors (see `refusals`), with `limits.TooLarge`, with `TimeoutError` when
-`RETRY` has run out of time, and with `ValueError` for what is no gs:// URI; each carries
-`attempts`. `STORAGE_EMULATOR_HOST` names an emulator, which gets no credentials; otherwise they
-are those that Beam uses, its options such as `--impersonate_service_account` included.
+`RETRY` has run out of time, and with `ValueError` for what is no gs:// URI.
+`STORAGE_EMULATOR_HOST` names an emulator, which gets no credentials; otherwise they are those that
+Beam uses, its options such as `--impersonate_service_account` included.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from . import limits, refusals, uris
 from .listed import Listed
-from .retrying import Tried, counted
+from .retrying import Tried
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class _Place(NamedTuple):
     name: str
 
 
-def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of an object; `TooLarge` as soon as more than `max_bytes` have come."""
     return _tried(uri, _download, uri, max_bytes)
 
@@ -102,26 +102,29 @@ def opened(uri: str) -> Iterator[BinaryIO]:
         raise _explained(error, uri) from None
 
 
-def write(uri: str, data: bytes, mime_type: str, overwrite: bool) -> Tried[None]:
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+) -> Tried[None]:
     """Writes an object; `FileExistsError` if another is there and may not be overwritten."""
+    uri = uris.join(folder, name)
     return _tried(uri, _upload, uri, data, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
     """The size of an object as stored; None if there is none."""
-    found = _tried(uri, _find, uri).value
+    found = _tried(uri, _find, uri).get()
     return None if found is None else found.size
 
 
 def remove(uri: str) -> None:
     """Removes an object if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        _tried(uri, _delete, uri)
+        _tried(uri, _delete, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    """The objects whose names begin with the folder's (ending in `/`) and `start`."""
-    bucket, prefix = _take_apart(folder, needs_name=False)
+    """The objects whose names begin with the folder's and `start`."""
+    bucket, prefix = _take_apart(uris.join(folder, ""), needs_name=False)
     pages = client().list_blobs(
         bucket,
         prefix=prefix + start or None,
@@ -247,16 +250,16 @@ _REFUSALS = (
 
 
 def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
-    """`function(*arguments)`, called again as `RETRY` says."""
+    """What `function(*arguments)` comes to, called again as `RETRY` says."""
     failures: List[Exception] = []
     try:
         value = RETRY(_once, on_error=failures.append)(function, *arguments)
     except RetryError as error:
-        raise counted(_explained(error, uri), len(failures)) from None
+        return Tried(None, len(failures), _explained(error, uri))
     except _REFUSALS as error:
-        raise counted(_explained(error, uri), len(failures) + 1) from None
+        return Tried(None, len(failures) + 1, _explained(error, uri))
     except Exception as error:
-        raise counted(error, len(failures) + 1)
+        return Tried(None, len(failures) + 1, error)
     return Tried(value, len(failures) + 1)
 
 

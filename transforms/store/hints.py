@@ -1,8 +1,8 @@
 """A file that is not there -> what may be wrong with the way it was named.
 
 In: the local path or URI as it was looked for. Out: a hint for whoever named it, "" if there is
-none. Lists come out of other tools, and hold what a shell, a spreadsheet or Windows would have
-understood. Nothing can fail.
+none, as for all of the web. Lists come out of other tools, and hold what a shell, a spreadsheet or
+Windows would have understood. Nothing can fail.
 """
 
 import os
@@ -36,6 +36,8 @@ def absent(uri: str) -> str:
     >>> absent("/home/me/x\\a.jpg"), absent("gs://b/a.jpg")
     ('folders are divided by `/`', '')
     """
+    if uris.is_web(uri):
+        return ""
     local = uris.is_local(uri)
     name = uris.local_path(uri) if local else uri
     known = {**(_LOCAL if local and os.name != "nt" else {}), **_ANY}

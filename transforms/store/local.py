@@ -21,11 +21,10 @@ import stat
 import threading
 import uuid
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple
 
 import filelock
 
-from .. import naming
 from . import limits, refusals, uris
 from .listed import Listed
 from .retrying import ERRNOS, Tried, tried
@@ -54,14 +53,21 @@ _private_lock = threading.Lock()
 _abandoned = False
 
 
-def read(uri: str, max_bytes: Optional[int]) -> Tried[bytes]:
+def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of a file; `TooLarge` without reading one that has more than `max_bytes`."""
     return tried(_read, uris.local_path(uri), max_bytes)
 
 
-def write(folder: str, name: str, data: bytes, overwrite: bool) -> Tried[None]:
+def opened(uri: str) -> BinaryIO:
+    """A file opened to be read in pieces."""
+    return open(uris.local_path(uri), "rb")
+
+
+def write(
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+) -> Tried[None]:
     """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
-    return tried(_write, folder, name, data, overwrite)
+    return tried(_write, folder, name, data, overwrite, durable)
 
 
 def size(uri: str) -> Optional[int]:
@@ -105,7 +111,7 @@ def end(folder: str) -> None:
 
 def sweep(folder: str) -> bool:
     """Removes temporary files of processes no longer alive; whether none is left under a folder."""
-    room = os.path.join(_root(folder), naming.TEMPORARY)
+    room = os.path.join(_root(folder), uris.TEMPORARY)
     for lock_path, private in _private_folders(room):
         lock = filelock.FileLock(lock_path)
         try:
@@ -191,14 +197,13 @@ def _is_kernels(descriptor: int) -> bool:
     return hasattr(os, "fstatvfs") and os.fstatvfs(descriptor).f_blocks == 0
 
 
-def _write(folder: str, name: str, data: bytes, overwrite: bool) -> None:
+def _write(folder: str, name: str, data: bytes, overwrite: bool, durable: bool) -> None:
     path = os.path.join(uris.local_path(folder), *name.split("/"))
     temporary = os.path.join(_private_folder(folder, users=1), uuid.uuid4().hex)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
-            if name.startswith(f"{naming.MANIFEST}/"):
-                # Pictures can be made again; what is said of them can't.
+            if durable:
                 file.flush()
                 os.fsync(file.fileno())
         _make_room(path)
@@ -277,7 +282,7 @@ def _private_folder(folder: str, users: int = 0) -> str:
         if _abandoned:
             raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
         if root not in _private:
-            _private[root] = _make_private(os.path.join(root, naming.TEMPORARY))
+            _private[root] = _make_private(os.path.join(root, uris.TEMPORARY))
         _private[root].users += users
         return _private[root].path
 

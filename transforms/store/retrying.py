@@ -1,22 +1,23 @@
-"""A call to a store -> its result and how many attempts it took.
+"""A call to a store -> its value or its error, and how many attempts it took.
 
 For stores without a policy of their own: local files (a network mount fails now and then), the
 web, and what Beam's FileSystems open; gs:// is retried by google-cloud-storage's policies, in
 `gcs`. A failure that may pass is met by another attempt, after a wait that doubles and is drawn at
 random below that, so that many workers don't come back at once. One that will not pass (not found,
-no permission, too large, disk full) rises at once, and so does the last one when attempts run out;
-either carries `attempts`, as the result does. Who has other work to do in the meantime gets
-`PutOff` in place of a wait, and calls again.
+no permission, too large, disk full) ends them at once, and so does the last one when attempts run
+out. `Tried` holds either, so that the attempts of a failure reach its row. Who has other work to do
+in the meantime gets `PutOff` in place of a wait, and calls again.
 """
 
 import errno
 import http.client
+import itertools
+import random
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar, cast
 
 import requests
-import tenacity
 from apache_beam.io.filesystem import BeamIOError
 
 from . import refusals
@@ -41,10 +42,17 @@ _TYPES = (
 
 
 class Tried(NamedTuple, Generic[T]):
-    """What a call returned, at which attempt."""
+    """What a call came to, after how many attempts: its value, or the error it ended in."""
 
-    value: T
+    value: Optional[T]
     attempts: int
+    error: Optional[Exception] = None
+
+    def get(self) -> T:
+        """The value; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return cast(T, self.value)
 
 
 class PutOff(Exception):
@@ -84,60 +92,34 @@ def tried(
     backoff: Optional[Backoff] = None,
     made: Optional[int] = None,
 ) -> Tried[T]:
-    """`function(*arguments)`, called again while it fails in a way that may pass.
+    """What `function(*arguments)` comes to, called again while it fails in a way that may pass.
 
     Args:
       backoff: between attempts.
       made: the attempts made before this call, which raises `PutOff` in place of waiting; None to
         wait.
 
-    >>> tried(int, "7")
-    Tried(value=7, attempts=1)
+    >>> tried(int, "7").value, tried(int, "x").error
+    (7, ValueError("invalid literal for int() with base 10: 'x'"))
     """
-    backoff, before = backoff or BACKOFF, made or 0
-    retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(backoff.attempts - before),
-        wait=_Wait(backoff, before),
-        retry=tenacity.retry_if_exception(is_transient),
-        sleep=backoff.sleep,
-        before_sleep=None if made is None else _put_off,
-        reraise=True,
-    )
-    try:
-        value = retrying(function, *arguments)
-    except PutOff as put_off:
-        raise PutOff(put_off.seconds, before + put_off.attempts) from None
-    except Exception as error:
-        raise counted(error, before + retrying.statistics["attempt_number"])
-    return Tried(value, before + retrying.statistics["attempt_number"])
+    backoff = backoff or BACKOFF
+    for attempt in itertools.count((made or 0) + 1):
+        try:
+            return Tried(function(*arguments), attempt)
+        except Exception as error:
+            if attempt >= backoff.attempts or not is_transient(error):
+                return Tried(None, attempt, error)
+            seconds = _wait(backoff, attempt, error)
+        if made is not None:
+            raise PutOff(seconds, attempt)
+        backoff.sleep(seconds)
+    raise AssertionError("unreachable")
 
 
-def _put_off(state: tenacity.RetryCallState) -> None:
-    raise PutOff(state.upcoming_sleep, state.attempt_number)
-
-
-class _Wait(tenacity.wait.wait_base):
+def _wait(backoff: Backoff, attempt: int, error: Exception) -> float:
     """The back-off, or longer where the error carries a server's `retry_after`, in seconds."""
-
-    def __init__(self, backoff: Backoff, before: int) -> None:
-        self._drawn = tenacity.wait_random_exponential(
-            backoff.first_seconds * 2**before, backoff.longest_seconds
-        )
-
-    def __call__(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        return max(self._drawn(state), getattr(error, "retry_after", 0.0))
-
-
-def counted(error: Exception, attempts: int) -> Exception:
-    """The error, which from now on carries the attempts made."""
-    error.attempts = attempts  # type: ignore[attr-defined]
-    return error
-
-
-def attempts_of(error: Exception) -> int:
-    """The attempts that the error carries; one if none."""
-    return getattr(error, "attempts", 1)
+    longest = min(backoff.first_seconds * 2 ** (attempt - 1), backoff.longest_seconds)
+    return max(random.uniform(0, longest), getattr(error, "retry_after", 0.0))
 
 
 def is_transient(error: Any) -> bool:

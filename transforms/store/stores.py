@@ -1,29 +1,94 @@
-"""URI -> bytes, and bytes -> a file that is whole or absent: one door to four kinds of store.
+"""URI -> bytes, and bytes -> a file that is whole or absent: one door to every store.
 
-    local    paths and file:// URIs
-    web      http:// and https://, by urllib3; only to read
-    gcs      gs://, by google-cloud-storage
-    remote   whatever else Beam's FileSystems open
-
-In: a URI, or a folder and a name below it from `naming.output_name`. Out: what was read or written,
-at which attempt; a file is `Written` only after its store has said that all its bytes are there.
-Failures rise as Python's usual errors, `FileNotFoundError`, `PermissionError`, `FileExistsError`,
-`limits.TooLarge`, `TimeoutError`, other `OSError`s, or as what a file system of Beam's raises; each
-names the URI without its secrets and carries `attempts`, the number made. What may pass was tried
-again before it rose.
+In: a URI, or a folder and a name below it from `naming.output_name`; `store_of` tells which store
+it lies in. Out: what was read or written, at which attempt; a file is `Written` only after its
+store has said that all its bytes are there. Failures rise as Python's usual errors,
+`FileNotFoundError`, `PermissionError`, `FileExistsError`, `limits.TooLarge`, `TimeoutError`, other
+`OSError`s, or as what a file system of Beam's raises; each names the URI without its secrets. What
+may pass was tried again before it rose. `try_read` and `try_write` return such failures, with the
+number of attempts.
 """
 
-from typing import BinaryIO, ContextManager, Iterator, NamedTuple, Optional
+import importlib
+from typing import (
+    BinaryIO,
+    ContextManager,
+    Dict,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Protocol,
+    cast,
+    runtime_checkable,
+)
 
-from .. import naming
-from . import beam_files, gcs, hints, local, uris, web
+from . import hints, local, uris, web
 from .listed import Listed
 from .local import abandon as abandon
 from .retrying import PutOff as PutOff
-from .retrying import attempts_of, counted
+from .retrying import Tried
+
+# The module of each scheme's store, imported when it is first needed. A new one: a module with the
+# functions of `Store`, and a line here.
+_STORES: Dict[Optional[str], str] = {
+    None: ".local",
+    "file": ".local",
+    "http": ".web",
+    "https": ".web",
+    "gs": ".gcs",
+}
+_OTHERS = ".beam_files"
 
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
+
+
+class Store(Protocol):
+    """What a store does; the functions of this module say what each means."""
+
+    def read(
+        self,
+        uri: str,
+        max_bytes: Optional[int],
+        web_options: web.WebOptions,
+        attempts: Optional[int],
+        /,
+    ) -> Tried[bytes]: ...
+
+    def opened(self, uri: str) -> ContextManager[BinaryIO]: ...
+
+    def size(self, uri: str) -> Optional[int]: ...
+
+    def write(
+        self, folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+    ) -> Tried[None]: ...
+
+    def listing(
+        self, folder: str, start: str, deep: bool, limit: Optional[int]
+    ) -> Iterator[Listed]: ...
+
+    def remove(self, uri: str) -> None: ...
+
+
+@runtime_checkable
+class Sweeping(Protocol):
+    """What a store does, too, whose writers may leave something behind when they are killed."""
+
+    def begin(self, folder: str) -> None: ...
+
+    def end(self, folder: str) -> None: ...
+
+    def sweep(self, folder: str) -> bool: ...
+
+
+def store_of(uri: str) -> Store:
+    """The store that a URI lies in.
+
+    >>> store_of("photos/a.jpg").__name__, store_of("s3://bucket/a.jpg").__name__
+    ('rembg_beam.transforms.store.local', 'rembg_beam.transforms.store.beam_files')
+    """
+    name = _STORES.get(uris.scheme(uri), _OTHERS)
+    return cast(Store, importlib.import_module(name, __package__))
 
 
 class Read(NamedTuple):
@@ -41,13 +106,21 @@ class Written(NamedTuple):
     attempts: int
 
 
-def read(
+def read(uri: str, max_bytes: Optional[int] = None) -> Read:
+    """All bytes of a file; see `try_read`."""
+    found = try_read(uri, max_bytes)
+    return Read(found.get(), found.attempts)
+
+
+def try_read(
     uri: str,
     max_bytes: Optional[int] = None,
     web_options: web.WebOptions = web.DEFAULTS,
     attempts: Optional[int] = None,
-) -> Read:
+) -> Tried[bytes]:
     """All bytes of a file, as stored: what is called `.gz` is not unpacked.
+
+    A failure of the store's is returned, with its attempts; `read` raises it.
 
     Args:
       uri: of the file.
@@ -61,29 +134,17 @@ def read(
         raise ValueError(
             f"{uri!r}: what stood for *** is kept in no row; name the picture again by --input_list"
         )
-    if uris.is_web(uri):
-        return Read(*web.read(uri, max_bytes, web_options, attempts))
-    try:
-        if uris.is_local(uri):
-            return Read(*local.read(uri, max_bytes))
-        return Read(*(gcs if _is_gs(uri) else beam_files).read(uri, max_bytes))
-    except FileNotFoundError as error:
-        raise _with_hint(error, uri) from None
-
-
-def _with_hint(error: FileNotFoundError, uri: str) -> Exception:
-    hint = hints.absent(uri)
-    if not hint:
-        return error
-    told = FileNotFoundError(error.errno, f"{error.strerror}; {hint}", error.filename)
-    return counted(told, attempts_of(error))
+    found = store_of(uri).read(uri, max_bytes, web_options, attempts)
+    if isinstance(found.error, FileNotFoundError) and (hint := hints.absent(uri)):
+        said = f"{found.error.strerror}; {hint}"
+        error = FileNotFoundError(found.error.errno, said, found.error.filename)
+        return found._replace(error=error)
+    return found
 
 
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`."""
-    if uris.is_local(uri):
-        return open(uris.local_path(uri), "rb")
-    return (gcs if _is_gs(uri) else beam_files).opened(uri)
+    return store_of(uri).opened(uri)
 
 
 def expected_size(uri: str) -> int:
@@ -97,7 +158,13 @@ def expected_size(uri: str) -> int:
 
 
 def write(
-    folder: str, name: str, data: bytes, mime_type: str, *, overwrite: bool = True
+    folder: str,
+    name: str,
+    data: bytes,
+    mime_type: str,
+    *,
+    overwrite: bool = True,
+    durable: bool = False,
 ) -> Written:
     """Writes a file under `folder`; the same bytes may be written there any number of times.
 
@@ -108,22 +175,23 @@ def write(
       mime_type: where the store keeps one.
       overwrite: replace another file of that name; if False it raises `FileExistsError`. (On
         stores other than local files and gs:// two writers at once may both find none.)
+      durable: it outlives a power cut from now on, for what can't be made again.
     """
-    uri = naming.join(folder, name)
-    if uris.is_local(folder):
-        tried = local.write(folder, name, data, overwrite)
-    elif _is_gs(folder):
-        tried = gcs.write(uri, data, mime_type, overwrite)
-    else:
-        tried = beam_files.write(folder, name, data, mime_type, overwrite)
-    return Written(uri, len(data), tried.attempts)
+    return try_write(folder, name, data, mime_type, overwrite=overwrite, durable=durable).get()
+
+
+def try_write(
+    folder: str, name: str, data: bytes, mime_type: str, *, overwrite: bool, durable: bool = False
+) -> Tried[Written]:
+    """The same; a failure of the store's is returned, with its attempts."""
+    tried = store_of(folder).write(folder, name, data, mime_type, overwrite, durable)
+    written = Written(uris.join(folder, name), len(data), tried.attempts)
+    return Tried(None if tried.error else written, tried.attempts, tried.error)
 
 
 def size(uri: str) -> Optional[int]:
     """The size of a file in bytes; None if there is none."""
-    if uris.is_local(uri):
-        return local.size(uri)
-    return gcs.size(uri) if _is_gs(uri) else beam_files.size(uri)
+    return store_of(uri).size(uri)
 
 
 def listing(
@@ -137,40 +205,33 @@ def listing(
       deep: also those in folders below.
       limit: at most so many.
     """
-    if uris.is_local(folder):
-        return local.listing(folder, start, deep, limit)
-    folder = folder if folder.endswith("/") else folder + "/"
-    return (gcs if _is_gs(folder) else beam_files).listing(folder, start, deep, limit)
+    return store_of(folder).listing(folder, start, deep, limit)
 
 
 def remove(uri: str) -> None:
     """Removes a file if it is there; a local folder that holds nothing else too."""
-    if uris.is_local(uri):
-        local.remove(uri)
-    else:
-        (gcs if _is_gs(uri) else beam_files).remove(uri)
+    store_of(uri).remove(uri)
 
 
 def begin(folder: str) -> None:
     """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
-    if uris.is_local(folder):
-        local.begin(folder)
+    store = store_of(folder)
+    if isinstance(store, Sweeping):
+        store.begin(folder)
 
 
 def end(folder: str) -> None:
     """The writer is done; the last one removes the process's temporary folder."""
-    if uris.is_local(folder):
-        local.end(folder)
+    store = store_of(folder)
+    if isinstance(store, Sweeping):
+        store.end(folder)
 
 
 def sweep(folder: str) -> bool:
-    """Removes temporary files that processes no longer alive left under a local folder.
+    """Removes temporary files that processes no longer alive left under a folder.
 
     Returns:
       Whether none is left there; those of processes that live, or are just dying, stay.
     """
-    return not uris.is_local(folder) or local.sweep(folder)
-
-
-def _is_gs(uri: str) -> bool:
-    return uris.scheme(uri) == "gs"
+    store = store_of(folder)
+    return not isinstance(store, Sweeping) or store.sweep(folder)

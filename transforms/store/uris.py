@@ -9,6 +9,7 @@ shows it `without_secrets`, and text of others, a library's error say, goes `wit
 """
 
 import os
+import posixpath
 import re
 from typing import Optional
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
@@ -17,6 +18,9 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 # A URI in a text ends at a blank or a quote.
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
+
+# The room under a folder in which files lie until they are whole.
+TEMPORARY = ".rembg_beam_tmp"
 
 # Stands where a secret was.
 HIDDEN = "***"
@@ -50,6 +54,15 @@ def is_web(uri: str) -> bool:
     (True, False)
     """
     return scheme(uri) in ("http", "https")
+
+
+def join(folder: str, name: str) -> str:
+    """The URI of `name` under `folder`; of an empty name the folder's, with a `/` at its end.
+
+    >>> join("gs://bucket/out/", "x/a.jpg.png"), join("out", "a.jpg.png"), join("gs://b", "")
+    ('gs://bucket/out/x/a.jpg.png', 'out/a.jpg.png', 'gs://b/')
+    """
+    return posixpath.join(folder, name)
 
 
 def local_path(uri: str) -> str:

@@ -11,6 +11,8 @@
     errors       what went wrong -> Python's own errors, naming URL, rule and way out
     fetcher      all of it in a row, with redirects and further attempts
 
+As a store it is only to read; what else is asked of it, `beam_files` refuses.
+
 In: URLs, of a list that nobody has checked, and `WebOptions`. Out: the bytes that a GET gives. What
 the other side does is bounded: the bytes by `max_bytes` (as sent, and as unpacked where it packs
 them), the time by `max_seconds`, redirects by `REDIRECTS`, connections to a host by
@@ -21,12 +23,13 @@ Where a connection goes is judged by its address, once the name is resolved and 
 sent, so that no name, spelling or redirect leads to a place that `addresses` refuses; proxies of
 the environment, which would connect for us, are not used.
 
-Fails with Python's own errors, each naming the URL without its secrets, the rule and the way out,
-and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSlow`, `HostBusy`,
+Fails with Python's own errors, each naming the URL without its secrets, the rule and the way out:
+`PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSlow`, `HostBusy`,
 `FileNotFoundError`, `PermissionError`, `TimeoutError`, `ConnectionError`, other `OSError`s, and
 `ValueError` for what is no URL that can be fetched.
 """
 
+from ..beam_files import listing, opened, remove, size, write
 from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
 from .options import DEFAULTS, WebOptions, checked_networks
@@ -42,5 +45,10 @@ __all__ = [
     "WebOptions",
     "check",
     "checked_networks",
+    "listing",
+    "opened",
     "read",
+    "remove",
+    "size",
+    "write",
 ]

@@ -1,7 +1,7 @@
 """A URL -> the bytes that a GET gives, through redirects and after another attempt.
 
-In: URLs and `WebOptions`. Out: bytes, and the attempts they took. Fails with Python's own errors
-of `errors`, `limits.TooLarge`, and `ValueError` for what is no URL; each carries `attempts`.
+In: URLs and `WebOptions`. Out: bytes or an error, and the attempts. Errors are Python's own of
+`errors`, `limits.TooLarge`, and `ValueError` for what is no URL.
 """
 
 import errno
@@ -11,7 +11,7 @@ import threading
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from .. import uris
-from ..retrying import Backoff, PutOff, Tried, attempts_of, counted, tried
+from ..retrying import Backoff, PutOff, Tried, tried
 from . import answers
 from .connections import Connections, Dial, Resolver, dial
 from .errors import Answered, TooSlow, of_closed, of_status, raise_as_python
@@ -52,7 +52,7 @@ class Fetcher:
         self._connections = Connections(options, resolver, dial)
 
     def read(self, uri: str, max_bytes: Optional[int] = None) -> Tried[bytes]:
-        """The bytes of a URL's answer, and the attempts they took; waits where it has to."""
+        """The bytes of a URL's answer, or why there are none; waits where it has to."""
         attempts = 0
         while True:
             try:
@@ -63,15 +63,15 @@ class Fetcher:
 
     def read_or_put_off(self, uri: str, max_bytes: Optional[int], attempts: int) -> Tried[bytes]:
         """The same, but raises `PutOff` in place of waiting; so many attempts are made already."""
-        try:
-            return tried(self._attempt, uri, max_bytes, backoff=self._backoff, made=attempts)
-        except Closed as closed:
-            asked = attempts_of(closed) - 1
-            if not closed.given_up:
-                raise PutOff(closed.seconds, asked) from None
-            raise counted(of_closed(closed, uri), asked) from None
-        except Answered as error:
-            raise counted(of_status(error, uri), attempts_of(error)) from None
+        found = tried(self._attempt, uri, max_bytes, backoff=self._backoff, made=attempts)
+        if isinstance(found.error, Closed):
+            asked = found.attempts - 1
+            if not found.error.given_up:
+                raise PutOff(found.error.seconds, asked)
+            return Tried(None, asked, of_closed(found.error, uri))
+        if isinstance(found.error, Answered):
+            return found._replace(error=of_status(found.error, uri))
+        return found
 
     def _attempt(self, uri: str, max_bytes: Optional[int]) -> bytes:
         at, seconds = uri, self.options.max_seconds
