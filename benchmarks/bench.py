@@ -19,14 +19,10 @@ import traceback
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-import batch
-import bundled
-import cpu
 import first
-import many
-import memory
-import on_cuda
-import on_openvino
+import long
+import models
+import providers
 import report
 import sides
 import speed
@@ -45,15 +41,15 @@ class Part(NamedTuple):
 
 PARTS = {
     "first": Part("The first seconds", first.measure),
-    "speed": Part("Speed", speed.measure),
-    "cpu": Part("CPU beside the model", cpu.measure),
-    "memory": Part("Memory", memory.measure),
-    "batch": Part("Batches", batch.measure),
-    "tiny": Part("The bundled model", bundled.measure),
-    "many": Part("Many pictures", many.measure),
-    "web": Part("Pictures of the web", web.measure),
-    "openvino": Part("OpenVINO with bf16", on_openvino.measure),
-    "cuda": Part("CUDA", on_cuda.measure),
+    "speed": Part("Speed", speed.speed),
+    "cpu": Part("CPU beside the model", speed.cpu),
+    "memory": Part("Memory", long.memory),
+    "batch": Part("Batches", models.batch),
+    "tiny": Part("The bundled model", models.tiny),
+    "many": Part("Many pictures", long.many),
+    "web": Part("Pictures of the web", web.web),
+    "openvino": Part("OpenVINO with bf16", providers.openvino),
+    "cuda": Part("CUDA", providers.cuda),
 }
 
 

@@ -3,16 +3,22 @@ Run as `python floor.py GRAPH PICTURES CALLERS BATCH PROVIDER`.
 
 On the CPU each call has the cores divided by the callers. PROVIDER is `CPU`, `CUDA`, or one with
 options as `rembg-beam run --provider` takes them; it must be the one in use.
+
+`python floor.py GRAPH FOLDER PROVIDER` prints the largest difference that a provider makes to the
+graph's first output over a folder's photos, as JSON.
 """
 
 import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def open_session(path: str, callers: int, provider: str) -> Any:
@@ -29,7 +35,7 @@ def open_session(path: str, callers: int, provider: str) -> Any:
     return session
 
 
-def main(path: str, pictures: int, callers: int, batch: int, provider: str) -> None:
+def run(path: str, pictures: int, callers: int, batch: int, provider: str) -> None:
     session = open_session(path, callers, provider)
     tensor = np.random.default_rng(0).normal(0, 1, (batch, 3, 320, 320)).astype(np.float32)
 
@@ -40,6 +46,28 @@ def main(path: str, pictures: int, callers: int, batch: int, provider: str) -> N
         list(pool.map(call, range(pictures // batch)))
 
 
+def compare(path: str, folder: str, provider: str) -> None:
+    sessions = [open_session(path, 1, name) for name in ("CPU", provider)]
+    largest = 0.0
+    for photo in sorted(Path(folder).iterdir()):
+        feeds = {"input.1": _tensor(photo)}
+        right, found = (session.run(None, feeds)[0] for session in sessions)
+        largest = max(largest, float(np.abs(right - found).max()))
+    print(json.dumps(largest))
+
+
+def _tensor(photo: Path) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """float32 [1, 3, 320, 320], as U²-Net takes it."""
+    from PIL import Image
+
+    with Image.open(photo) as image:
+        pixels = np.asarray(image.resize((320, 320), Image.Resampling.LANCZOS))
+    return ((pixels / pixels.max() - MEAN) / STD).transpose(2, 0, 1)[np.newaxis].astype(np.float32)
+
+
 if __name__ == "__main__":
-    graph, *numbers, where = sys.argv[1:]
-    main(graph, int(numbers[0]), int(numbers[1]), int(numbers[2]), where)
+    graph, *words, where = sys.argv[1:]
+    if len(words) == 1:
+        compare(graph, words[0], where)
+    else:
+        run(graph, *map(int, words), where)

@@ -1,7 +1,8 @@
 """The sides that are compared, each a process of its own, and what a run of it costs.
 
 Start-up is left out by `per_picture`: a side runs over few and over many pictures, and the
-difference counts. A side that ends with an error raises `SideFailed` with its last words.
+difference counts. Sides take turns, so that all see the same machine; a ratio is the median of the
+ratios within each turn. A side that ends with an error raises `SideFailed` with its last words.
 """
 
 import json
@@ -12,15 +13,19 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import graphs
 import photos
+import report
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CORES = len(os.sched_getaffinity(0))
 PYTHON = Path(sys.executable)
+
+# The name of a floor among other sides; what is left open is how many callers it has.
+FLOOR = "floor of {}"
 
 
 class SideFailed(RuntimeError):
@@ -73,6 +78,36 @@ def slope(few: Cost, many: Cost, number: int) -> Cost:
     return Cost((many.seconds - few.seconds) / number, (many.cpu - few.cpu) / number, many.peak)
 
 
+class Pace(NamedTuple):
+    """What a picture costs on one side, in each turn."""
+
+    costs: List[Cost]
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return report.figure(cost.seconds for cost in self.costs).value
+
+    @property
+    def cores(self) -> float:
+        """How many were busy; the median."""
+        return report.figure(cost.cpu / cost.seconds for cost in self.costs).value
+
+    def against(self, other: "Pace") -> report.Figure:
+        """How many times as fast it is as another side of the same turns."""
+        pairs = zip(self.costs, other.costs, strict=True)
+        return report.figure(theirs.seconds / ours.seconds for ours, theirs in pairs)
+
+
+def take(repeats: int, compared: Mapping[str, Tuple[Side, Counts]]) -> Dict[str, Pace]:
+    """Each side in turn, `repeats` times."""
+    paces: Dict[str, Pace] = {name: Pace([]) for name in compared}
+    for _ in range(repeats):
+        for name, (side, counts) in compared.items():
+            paces[name].costs.append(per_picture(side, counts))
+    return paces
+
+
 def arrangements() -> List[int]:
     """How many callers the floor may have: 1, 2, 4 and so on, up to one per core."""
     return sorted({*(1 << power for power in range(CORES.bit_length())), CORES})
@@ -89,6 +124,19 @@ def floor(
     """onnxruntime alone on a graph."""
     command = [python, HERE / "floor.py", graph]
     return lambda number: timed([*command, number, callers, batch, provider])
+
+
+def floors(graph: Path, counts: Counts) -> Dict[str, Tuple[Side, Counts]]:
+    """The floor on the CPU in each of its arrangements, to be given to `take`."""
+    return {
+        FLOOR.format(callers): (floor(graph, callers=callers), counts) for callers in arrangements()
+    }
+
+
+def fastest_floor(paces: Mapping[str, Pace]) -> str:
+    """The name of the fastest floor among what `take` returns."""
+    names = [name for name in paces if name.startswith(FLOOR.format(""))]
+    return min(names, key=lambda name: paces[name].seconds)
 
 
 def rembg_p(bench: Bench, home: Path, model: str, size: str) -> Side:

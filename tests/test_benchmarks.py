@@ -50,7 +50,7 @@ def test_bars_are_met_without_rounding(module: Any) -> None:
 
 
 def test_doctests_hold(module: Any) -> None:
-    for name in ("report", "cpu"):
+    for name in ("report", "speed"):
         found = doctest.testmod(module(name))
         assert found.attempted and not found.failed
 
