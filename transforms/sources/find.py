@@ -53,13 +53,10 @@ class FindPictures(beam.DoFn):
             yield source if self.names else Source(source.uri)
         for error in passed.unlisted:
             metrics.count_failure(STEP, seconds=0)
-            yield TaggedOutput(FAILURES, (_folder(error), failure(STEP, error)))
+            folder = Source(uris.local_uri(error.filename))
+            yield TaggedOutput(FAILURES, (folder, failure(STEP, error)))
         if said := passed.said(pattern):
             _log.info("%s", said)
-
-
-def _folder(error: OSError) -> Source:
-    return Source(uris.local_uri(error.filename))
 
 
 @beam.typehints.with_input_types(InputList)
