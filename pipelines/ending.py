@@ -10,11 +10,11 @@ import math
 from typing import Any, NamedTuple, Optional, TextIO
 
 from ..transforms.elements import FAILED, STATUSES
-from ..transforms.folder import summary
+from ..transforms.folder import record, summary
 from ..transforms.folder.manifest import folder
 from ..transforms.runtime import metrics
 from ..transforms.store import stores, uris
-from . import logs, record, values
+from . import logs, values
 from .running import Running
 from .settings import Settings
 from .status import FAILED_RUN, OK
@@ -86,7 +86,7 @@ def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[
 def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:
     """Changes the folder's record, on which nothing that was done depends any more."""
     try:
-        change(given, remembered)
+        change(given.remove_background(), remembered)
     except (KeyboardInterrupt, OSError, ValueError) as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
         logs.say(f"what the folder remembers stays as it is: {why}")

@@ -22,6 +22,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
+from ...transforms.folder import presence, record
 from ...transforms.folder.manifest import new_run_id
 from ...transforms.runtime import memory, metrics
 from ...transforms.sources.lists import is_read_once
@@ -33,8 +34,6 @@ from .. import (
     lean,
     logs,
     piped,
-    presence,
-    record,
     running,
     settings,
     signals,
@@ -91,10 +90,13 @@ def _run_over(
     try:
         stores.begin(output)
         given = lists.keep(output, run)
-        remembered = record.remember(parsed.settings)
+        remembered = record.remember(
+            parsed.settings.remove_background(),
+            overwrites=parsed.settings.on_existing == "overwrite",
+        )
         present = presence.Presence(output, run)
-    except UsageError:
-        raise
+    except record.OtherSettings as error:
+        raise UsageError(str(error)) from error
     except (OSError, ValueError) as error:
         shown = uris.without_secrets(output)
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
