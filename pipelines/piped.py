@@ -19,14 +19,12 @@ import tempfile
 from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 from ..transforms import naming
+from ..transforms.folder import layout
 from ..transforms.sources import list_formats, lists
 from ..transforms.sources.lists import BadList, InputList
 from ..transforms.store import stores, uris
 from . import logs
 from .status import UsageError
-
-# Under an output folder; readers of the rows pass over what begins with `_`.
-FOLDER = f"{naming.MANIFEST}/_lists"
 
 # Of a list, in one file; workers may read several at once.
 PART_BYTES = 16_000_000
@@ -69,7 +67,7 @@ class Lists:
                 found.append(InputList(each, each))
                 continue
             for part, (before, data) in enumerate(_parts(each.copy)):
-                name = f"{FOLDER}/{run}-{number:02}-{part:05}.txt"
+                name = f"{layout.LISTS}/{run}-{number:02}-{part:05}.txt"
                 self._kept.append(naming.join(output, name))
                 stores.write(output, name, data, "text/plain")
                 found.append(InputList(self._kept[-1], each.shown, before))

@@ -18,9 +18,9 @@ import pyarrow.parquet
 import pytest
 from support import kinds
 
-from rembg_beam.pipelines import cli, record
+from rembg_beam.pipelines import cli
 from rembg_beam.transforms import naming
-from rembg_beam.transforms.folder import earlier, existing
+from rembg_beam.transforms.folder import earlier, existing, layout, record
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.store import stores
 
@@ -625,7 +625,7 @@ def contents(output: Path) -> Dict[str, bytes]:
     found = {}
     for path in output.rglob("*"):
         name = str(path.relative_to(output))
-        if path.is_file() and not name.startswith(naming.MANIFEST):
+        if path.is_file() and not name.startswith(layout.MANIFEST):
             assert naming.TEMPORARY not in name
             found[name] = path.read_bytes()
     return found

@@ -24,11 +24,9 @@ import re
 import urllib.parse
 from typing import Optional
 
+from .folder.layout import MANIFEST as MANIFEST
 from .store import uris
-
-# Rooms of the project's own under an output folder; no picture is written into them.
-MANIFEST = "_manifest"
-TEMPORARY = ".rembg_beam_tmp"
+from .store.uris import TEMPORARY as TEMPORARY
 
 # File systems allow 255 bytes; the rest is left to suffixes (`.upper.png`).
 COMPONENT_BYTES = 200
@@ -194,15 +192,6 @@ class NameClash(ValueError):
 
 class OutputExists(FileExistsError):
     """A picture's output is there already."""
-
-
-def is_own(name: str) -> bool:
-    """Whether a file below an output folder is the project's own, no output.
-
-    >>> is_own("_manifest/_settings.json"), is_own("a.jpg.png")
-    (True, False)
-    """
-    return name.startswith((f"{MANIFEST}/", f"{TEMPORARY}/"))
 
 
 def join(folder: str, name: str) -> str:

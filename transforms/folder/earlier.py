@@ -15,6 +15,7 @@ from .. import naming
 from ..elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from ..sources.lists import BadLine
 from ..store import stores, uris
+from . import layout
 from .manifest import SCHEMA
 
 # Without these a table says nothing of pictures.
@@ -58,7 +59,7 @@ class Manifest(NamedTuple):
 
 def manifests(output: str) -> Iterator[Manifest]:
     """The manifest files under an output folder."""
-    folder = naming.join(output, naming.MANIFEST)
+    folder = naming.join(output, layout.MANIFEST)
     for file in stores.listing(folder):
         run, _, name = file.name.partition("/")
         if run.startswith("run=") and name.endswith(".parquet"):

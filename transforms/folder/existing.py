@@ -23,7 +23,7 @@ from ..outcomes import count_outcome
 from ..runtime import metrics
 from ..runtime.failures import failure
 from ..store import stores, uris
-from . import earlier
+from . import earlier, layout
 from .earlier import Told
 
 STEP = "find"
@@ -69,7 +69,7 @@ def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[st
       The name that `naming.output_name` gives a picture, and the file.
     """
     for file in stores.listing(output):
-        if naming.is_own(file.name) or not file.name.endswith(suffix):
+        if layout.is_own(file.name) or not file.name.endswith(suffix):
             continue
         if not _is_utf8(file.name):
             continue

@@ -27,6 +27,7 @@ from .. import coders as coders
 from .. import naming
 from ..elements import Outcome
 from ..store import stores
+from . import layout
 
 # Raise it for fewer files; the rows of one are in memory while it is made.
 ROWS_PER_FILE = 100_000
@@ -85,16 +86,7 @@ def folder(output: str, run: str) -> str:
     >>> folder("gs://bucket/out", "r1")
     'gs://bucket/out/_manifest/run=r1'
     """
-    return naming.join(output, folder_name(run))
-
-
-def folder_name(run: str) -> str:
-    """The same, relative to the output folder.
-
-    >>> folder_name("r1")
-    '_manifest/run=r1'
-    """
-    return f"{naming.MANIFEST}/run={run}"
+    return naming.join(output, layout.run_folder(run))
 
 
 def row(outcome: Outcome) -> Dict[str, Any]:
@@ -152,7 +144,7 @@ def _write(
     packed: Tuple[str, Iterable[bytes]], output: str, run: str, rows_per_file: int
 ) -> Iterator[str]:
     for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
-        name = f"{folder_name(run)}/part-{number:05d}.parquet"
+        name = f"{layout.run_folder(run)}/part-{number:05d}.parquet"
         yield stores.write(output, name, encode(table), "application/vnd.apache.parquet").uri
 
 

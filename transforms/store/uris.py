@@ -21,6 +21,9 @@ _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
 # Stands where a secret was.
 HIDDEN = "***"
 
+# The folder below an output folder of what is being written; no picture is written into it.
+TEMPORARY = ".rembg_beam_tmp"
+
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
 
