@@ -7,11 +7,9 @@
     values        a flag's text -> the value of a setting's kind
     documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
-    record        what an output folder remembers of the settings that made it
     checks        settings -> the job, or what is wrong with them
     progress      what a person sees while it runs
     logs          which words go to which stream
-    presence      which other runs are at work on the output folder
     workers       worker processes that die, and of what
     signals       Ctrl-C, SIGTERM, SIGHUP -> an exception, and its exit status
     running       the pipeline in a thread, and the next one where a worker process died

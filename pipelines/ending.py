@@ -14,15 +14,14 @@ from typing import Any, NamedTuple, NoReturn, Optional, TextIO
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.elements import FAILED, STATUSES
-from ..transforms.folder import summary
+from ..transforms.folder import record, summary
 from ..transforms.folder.manifest import folder
+from ..transforms.folder.presence import Presence
 from ..transforms.runtime import metrics
 from ..transforms.store import stores, uris
-from . import logs, record, values, workers
+from . import logs, values, workers
 from .piped import Lists
-from .presence import Presence
 from .running import Running
-from .settings import Settings
 from .status import FAILED_RUN, OK
 
 # For killed processes to let go of their files; another run keeps its own.
@@ -34,20 +33,18 @@ class StartedRun(NamedTuple):
 
     Attributes:
       job: what it does.
-      settings: that it was made of.
       lists: its input lists, kept for workers while it lasts.
       remembered: what the output folder's record says.
       presence: its being at work there.
     """
 
     job: RemoveBackgrounds
-    settings: Settings
     lists: Lists
     remembered: record.Remembered
     presence: Presence
 
 
-def report(run: Running, started: StartedRun, stdout: TextIO) -> int:
+def report(run: Running, started: StartedRun, max_failures: Optional[str], stdout: TextIO) -> int:
     """Says what the run did; its exit status."""
     job = started.job
     if run.error is not None:
@@ -71,7 +68,7 @@ def report(run: Running, started: StartedRun, stdout: TextIO) -> int:
         return FAILED_RUN
     _print_summary(done, run.seconds, folder(job.remove.output, job.run_id), stdout)
     _leave(record.settle, started)
-    excess = _too_many_failures(done, started.settings.max_failures)
+    excess = _too_many_failures(done, max_failures)
     if excess:
         logs.say(excess)
     return FAILED_RUN if excess else OK
@@ -124,7 +121,7 @@ def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[
 def _leave(change: Any, started: StartedRun) -> None:
     """Changes the folder's record, on which nothing that was done depends any more."""
     try:
-        change(started.settings, started.remembered)
+        change(started.job.remove, started.remembered)
     except (KeyboardInterrupt, OSError, ValueError) as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
         logs.say(f"what the folder remembers stays as it is: {why}")

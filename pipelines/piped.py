@@ -25,9 +25,6 @@ from ..transforms.store import stores, uris
 from . import logs
 from .status import UsageError
 
-# Under an output folder; readers of the rows pass over what begins with `_`.
-FOLDER = f"{layout.MANIFEST}/_lists"
-
 # Of a list, in one file; workers may read several at once.
 PART_BYTES = 16_000_000
 
@@ -69,7 +66,7 @@ class Lists:
                 found.append(InputList(each, each))
                 continue
             for part, (before, data) in enumerate(_parts(each.copy)):
-                name = f"{FOLDER}/{run}-{number:02}-{part:05}.txt"
+                name = f"{layout.LISTS}/{run}-{number:02}-{part:05}.txt"
                 self._kept.append(uris.join(output, name))
                 stores.write(output, name, data, "text/plain", durable=True)
                 found.append(InputList(self._kept[-1], each.shown, before))

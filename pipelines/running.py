@@ -97,7 +97,8 @@ class Running:
         workers.end_all()
         self._attempt.wait(GRACE_SECONDS)
         if death.signal is None or not self._goes_on or self.died >= WORKER_DEATHS:
-            self._failed = RuntimeError(f"{death}{_the_last(self.died)}")
+            before = f", after {self.died - 1} before it" if self.died > 1 else ""
+            self._failed = RuntimeError(f"{death}{before}")
             return False
         logs.say(f"{death}; new ones go on from what is written")
         self._watch.forget()
@@ -113,7 +114,3 @@ def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> b
         raise UsageError(str(error)) from error
     _ = made | replace(job)  # Beam ties a transform to the pipeline it was applied to
     return made
-
-
-def _the_last(died: int) -> str:
-    return f", after {died - 1} before it" if died > 1 else ""

@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 from support.stdio import stdin
 
-from rembg_beam.pipelines import beam_options, cli, documents, record, settings, status, values
+from rembg_beam.pipelines import beam_options, cli, documents, settings, status, values
+from rembg_beam.transforms.folder import layout
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -582,7 +583,7 @@ def test_a_terminal_that_is_closed(photos: Path, tmp_path: Path) -> None:
     )
     os.close(theirs)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "out" / record.FILE).exists() and time.monotonic() < deadline:
+    while not (tmp_path / "out" / layout.SETTINGS).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.close(ours)
     assert process.wait(timeout=30) == 129

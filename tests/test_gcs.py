@@ -17,9 +17,10 @@ import pytest
 from google.cloud.storage import Blob
 from support import gs
 
-from rembg_beam.pipelines import cli, presence
+from rembg_beam.pipelines import cli
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
 from rembg_beam.transforms.elements import Facts, Failure, RunColumns
+from rembg_beam.transforms.folder import presence
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.sources import patterns
 from rembg_beam.transforms.store import gcs, limits, stores

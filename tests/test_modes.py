@@ -9,10 +9,10 @@ from PIL import Image, ImageCms
 from support import profiles
 from support.cutting import cutout_of, rembgs_own
 
-from rembg_beam.pipelines import record
 from rembg_beam.pipelines.settings import Settings
 from rembg_beam.transforms import Encoding, RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.elements import Cutout
+from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.modes import as_rembg_takes_it
@@ -305,7 +305,8 @@ def test_a_picture_without_a_profile_is_as_it_was(picture: Any) -> None:
 def test_an_output_folder_remembers_it() -> None:
     """Files made without it are not done for a run with it."""
     with_it, without = (
-        record.of(Settings(model="tiny", output="out", to_srgb=given)) for given in (True, False)
+        record.settings_of(Settings(model="tiny", output="out", to_srgb=given).remove_background())
+        for given in (True, False)
     )
     assert with_it == {**without, "to_srgb": True}
     with pytest.raises(ValueError, match="to_srgb='yes' must be True or False"):

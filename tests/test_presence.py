@@ -11,12 +11,13 @@ from typing import Any, List
 import pyarrow.dataset
 import pytest
 
-from rembg_beam.pipelines import cli, presence, status
-from rembg_beam.pipelines.presence import Presence
+from rembg_beam.pipelines import cli, status
+from rembg_beam.transforms.folder import presence
+from rembg_beam.transforms.folder.presence import Presence
 
 KILLED = """
 import os, sys
-from rembg_beam.pipelines.presence import Presence
+from rembg_beam.transforms.folder.presence import Presence
 Presence(sys.argv[1], "killed")
 os._exit(9)
 """

@@ -18,8 +18,8 @@ import pyarrow.parquet
 import pytest
 from support import kinds
 
-from rembg_beam.pipelines import cli, record
-from rembg_beam.transforms.folder import earlier, existing, layout
+from rembg_beam.pipelines import cli
+from rembg_beam.transforms.folder import earlier, existing, layout, record
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.store import stores, uris
 

@@ -255,29 +255,29 @@ class RunColumns(NamedTuple):
     options: str = "{}"
 
 
-def written(source: Source, cutout: Cutout, outputs: Sequence[str], run: RunColumns) -> Outcome:
+def written(source: Source, cutout: Cutout, outputs: Sequence[str], columns: RunColumns) -> Outcome:
     """The row of a picture whose parts all lie at `outputs`; skipped if it has none."""
     status, message = (WRITTEN, None) if cutout.parts else (SKIPPED, EMPTY_MASK)
-    return _outcome(source, status, run, cutout.facts, outputs=outputs, message=message)
+    return _outcome(source, status, columns, cutout.facts, outputs=outputs, message=message)
 
 
 def skipped(
-    source: Source, outputs: Sequence[str], facts: Facts, run: RunColumns, message: str
+    source: Source, outputs: Sequence[str], facts: Facts, columns: RunColumns, message: str
 ) -> Outcome:
     """The row of a picture that is done already."""
-    return _outcome(source, SKIPPED, run, facts, outputs=outputs, message=message)
+    return _outcome(source, SKIPPED, columns, facts, outputs=outputs, message=message)
 
 
-def failed(source: Source, failure: Failure, run: RunColumns) -> Outcome:
+def failed(source: Source, failure: Failure, columns: RunColumns) -> Outcome:
     """The row of a picture that `failure` stopped."""
     step, error, message = failure.step, failure.error, failure.message
-    return _outcome(source, FAILED, run, failure.facts, step=step, error=error, message=message)
+    return _outcome(source, FAILED, columns, failure.facts, step=step, error=error, message=message)
 
 
-def _outcome(source: Source, status: str, run: RunColumns, facts: Any, **more: Any) -> Outcome:
+def _outcome(source: Source, status: str, columns: RunColumns, facts: Any, **more: Any) -> Outcome:
     outputs = [uris.without_secrets(output) for output in more.pop("outputs", [])]
     row: Dict[str, Any] = dict.fromkeys(Outcome._fields)
-    row |= {**known(facts), **more, **run._asdict()}
+    row |= {**known(facts), **more, **columns._asdict()}
     return Outcome(
         **{
             **row,

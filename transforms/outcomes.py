@@ -16,15 +16,15 @@ class FailedOutcomes(beam.PTransform):
     """`(Source, Failure)` -> the failed row of each.
 
     Args:
-      run: what all rows of the run have in common.
+      columns: what all rows of the run have in common.
     """
 
-    def __init__(self, run: RunColumns) -> None:
+    def __init__(self, columns: RunColumns) -> None:
         super().__init__()
-        self.run = run
+        self.columns = columns
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
-        return failures | "Make rows" >> beam.Map(_row, self.run)
+        return failures | "Make rows" >> beam.Map(_row, self.columns)
 
 
 def count_outcome(outcome: Outcome) -> Outcome:
@@ -33,5 +33,5 @@ def count_outcome(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _row(failure: Tuple[Source, Failure], run: RunColumns) -> Outcome:
-    return count_outcome(failed(*failure, run))
+def _row(failure: Tuple[Source, Failure], columns: RunColumns) -> Outcome:
+    return count_outcome(failed(*failure, columns))

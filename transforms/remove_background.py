@@ -8,12 +8,12 @@ Only URIs cross the shuffle; the three steps are fused behind it. Everything a w
 because of a setting is refused here, while the pipeline is built, with `ValueError`.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Dict, Optional, Tuple, Union
+from dataclasses import dataclass
+from typing import Optional, Tuple, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, write
+from . import read, write
 from .elements import RunColumns, Source, as_source, to_json
 from .engine import check_encoding
 from .models import sessions
@@ -26,7 +26,8 @@ from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn
 from .runtime import slow
-from .setting import REQUIRED, check, documented, setting
+from .runtime.failures import FAILURES
+from .setting import REQUIRED, changed, check, documented, setting
 from .store import uris
 from .store.web import WebOptions
 from .write import WriteCutouts
@@ -150,14 +151,13 @@ class RemoveBackground(beam.PTransform):
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
-            | "Read pictures"
-            >> beam.ParDo(read_pictures).with_outputs(read.FAILURES, main="stored")
+            | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
             remove_backgrounds
-        ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
+        ).with_outputs(FAILURES, main="cutouts")
         outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(write_cutouts).with_outputs(
-            write.FAILURES, main="outcomes"
+            FAILURES, main="outcomes"
         )
         failures = (
             (unread, unremoved, unwritten)
@@ -195,17 +195,3 @@ class RemoveBackground(beam.PTransform):
             columns=columns,
         )
         return read_pictures, remove_backgrounds, write_cutouts
-
-
-def changed(*settings: Any) -> Dict[str, Any]:
-    """The fields of dataclasses that differ from their defaults, as JSON has them.
-
-    >>> changed(RemoveOptions(putalpha=True), Encoding(format="webp"))
-    {'putalpha': True, 'format': 'webp'}
-    """
-    found: Dict[str, Any] = {}
-    for each in settings:
-        own = {field.name: getattr(each, field.name) for field in fields(each)}
-        default = type(each)()
-        found |= {name: value for name, value in own.items() if value != getattr(default, name)}
-    return found

@@ -159,6 +159,24 @@ def check(instance: Any) -> None:
         each.check(getattr(instance, each.name))
 
 
+def changed(*instances: Any) -> Dict[str, Any]:
+    """The fields of dataclasses that differ from their defaults.
+
+    >>> @dataclass
+    ... class Shade:
+    ...     depth: int = 3
+    ...     edge: str = "soft"
+    >>> changed(Shade(depth=4))
+    {'depth': 4}
+    """
+    found: Dict[str, Any] = {}
+    for each in instances:
+        default = type(each)()
+        own = {field.name: getattr(each, field.name) for field in fields(each)}
+        found |= {name: value for name, value in own.items() if value != getattr(default, name)}
+    return found
+
+
 def documented(cls: Type[C]) -> Type[C]:
     """The dataclass, with what its settings mean as `Args:` of its docstring."""
     wrapper = textwrap.TextWrapper(

@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import StandardOptions
 
 from ...transforms import RemoveBackgrounds
+from ...transforms.folder import presence, record
 from ...transforms.folder.manifest import new_run_id
 from ...transforms.runtime import memory, metrics
 from ...transforms.store import stores, uris
@@ -28,8 +29,6 @@ from .. import (
     lean,
     logs,
     piped,
-    presence,
-    record,
     running,
     settings,
     signals,
@@ -37,7 +36,7 @@ from .. import (
 )
 from ..cli import help_to
 from ..progress import Bar
-from ..settings import Parsed, Settings
+from ..settings import Parsed
 from ..status import OK, UsageError
 
 # Of progress shown, and of hearing Ctrl-C.
@@ -69,22 +68,23 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     if runner == running.HERE:
         lean.prepare_rembg()
     with piped.Lists(parsed.settings.input_list) as lists:
-        started = _begin(job, parsed.settings, lists)
+        started = _begin(job, lists)
         make = functools.partial(running.pipeline, runner, options, started.job)
         with started.presence:
-            return ending.report(_run_to_end(started, make, runner, stdout), started, stdout)
+            run = _run_to_end(started, make, runner, stdout)
+            return ending.report(run, started, parsed.settings.max_failures, stdout)
 
 
-def _begin(job: RemoveBackgrounds, given: Settings, lists: piped.Lists) -> ending.StartedRun:
+def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
     """The job as it will run, and what is in the output folder while it does."""
     run_id, output = new_run_id(), job.remove.output
     try:
         stores.begin(output)
         input_list = lists.keep(output, run_id)
-        remembered = record.remember(given)
+        remembered = record.remember(job.remove, overwrites=job.on_existing == "overwrite")
         present = presence.Presence(output, run_id)
-    except UsageError:
-        raise
+    except record.OtherSettings as error:
+        raise UsageError(str(error)) from error
     except (OSError, ValueError) as error:
         shown = uris.without_secrets(output)
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
@@ -93,7 +93,7 @@ def _begin(job: RemoveBackgrounds, given: Settings, lists: piped.Lists) -> endin
     if warning := present.warning():
         logs.say(warning)
     job = replace(job, input_list=input_list, since=remembered.since, run_id=run_id)
-    return ending.StartedRun(job, given, lists, remembered, present)
+    return ending.StartedRun(job, lists, remembered, present)
 
 
 def _run_to_end(

@@ -72,16 +72,7 @@ def folder(output: str, run: str) -> str:
     >>> folder("gs://bucket/out", "r1")
     'gs://bucket/out/_manifest/run=r1'
     """
-    return uris.join(output, folder_name(run))
-
-
-def folder_name(run: str) -> str:
-    """The same, relative to the output folder.
-
-    >>> folder_name("r1")
-    '_manifest/run=r1'
-    """
-    return f"{layout.MANIFEST}/run={run}"
+    return uris.join(output, layout.run_folder(run))
 
 
 def row(outcome: Outcome) -> Dict[str, Any]:
@@ -139,9 +130,10 @@ def _write(
     packed: Tuple[str, Iterable[bytes]], output: str, run: str, rows_per_file: int
 ) -> Iterator[str]:
     for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
-        name = f"{folder_name(run)}/part-{number:05d}.parquet"
-        data, kind = encode(table), "application/vnd.apache.parquet"
-        yield stores.write(output, name, data, kind, durable=True).uri
+        name = f"{layout.run_folder(run)}/part-{number:05d}.parquet"
+        yield stores.write(
+            output, name, encode(table), "application/vnd.apache.parquet", durable=True
+        ).uri
 
 
 def _split(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

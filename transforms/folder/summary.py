@@ -12,10 +12,8 @@ import apache_beam as beam
 
 from .. import coders as coders
 from ..elements import FAILED, STATUSES, Outcome
-from ..store import stores
-from . import manifest
-
-FILE = "_summary.json"
+from ..store import stores, uris
+from . import layout
 
 # Failures that are shown; all are in the manifest.
 SHOWN = 10
@@ -80,17 +78,16 @@ def write(summary: Summary, *, output: str, run: str) -> str:
     """Writes the document and returns its URI."""
     document: Dict[str, Any] = {"run": run, **summary._asdict()}
     data = json.dumps(document, indent=2, ensure_ascii=False).encode()
-    name = f"{manifest.folder_name(run)}/{FILE}"
-    return stores.write(output, name, data, "application/json", durable=True).uri
+    return stores.write(output, layout.summary(run), data, "application/json", durable=True).uri
 
 
 def read(output: str, run: str) -> Summary:
     """The summary that `write` wrote; fails as `files.read` does, and with `ValueError`."""
-    document = json.loads(stores.read(f"{manifest.folder(output, run)}/{FILE}").data)
+    document = json.loads(stores.read(uris.join(output, layout.summary(run))).data)
     try:
         return Summary(document["counts"], [tuple(shown) for shown in document["failures"]])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{FILE} is not what a run writes") from error
+        raise ValueError("_summary.json is not what a run writes") from error
 
 
 def _first(failures: List[_Shown]) -> List[_Shown]:

@@ -16,14 +16,13 @@ from apache_beam.pvalue import TaggedOutput
 from .. import coders as coders
 from ..elements import Failure, Source
 from ..runtime import metrics
-from ..runtime.failures import attempt, failure
+from ..runtime.failures import FAILURES, attempt, failure
 from ..store import uris
 from . import lists, patterns
 from .lists import InputList
 from .passed_over import PassedOver
 
 STEP = "find"
-FAILURES = "failures"
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +43,6 @@ class FindPictures(beam.DoFn):
       exclude: the output folder, which is no input.
     """
 
-    FAILURES = FAILURES
-
     def __init__(self, *, names: bool, exclude: Optional[str]) -> None:
         self.names = names
         self.exclude = exclude
@@ -56,21 +53,16 @@ class FindPictures(beam.DoFn):
             yield source if self.names else Source(source.uri)
         for error in passed.unlisted:
             metrics.count_failure(STEP, seconds=0)
-            yield TaggedOutput(FAILURES, (_folder(error), failure(STEP, error)))
+            folder = Source(uris.local_uri(error.filename))
+            yield TaggedOutput(FAILURES, (folder, failure(STEP, error)))
         if said := passed.said(pattern):
             _log.info("%s", said)
-
-
-def _folder(error: OSError) -> Source:
-    return Source(uris.local_uri(error.filename))
 
 
 @beam.typehints.with_input_types(InputList)
 @beam.typehints.with_output_types(Source)
 class ReadLists(beam.DoFn):
     """Reads input lists, or parts of them; empty lines are nothing. See `lists`."""
-
-    FAILURES = FAILURES
 
     def process(self, part: InputList) -> Iterator[Any]:
         for number, line in enumerate(lists.lines(part.uri), start=part.before + 1):

@@ -25,6 +25,9 @@ TEMPORARY = ".rembg_beam_tmp"
 # Stands where a secret was.
 HIDDEN = "***"
 
+# The folder below an output folder of what is being written; no picture is written into it.
+TEMPORARY = ".rembg_beam_tmp"
+
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
 

@@ -1,43 +1,46 @@
-"""What an output folder remembers of the run that made it: `OUTPUT/_manifest/_settings.json`.
+"""Record: what an output folder was made with, in `OUTPUT/_manifest/_settings.json`.
 
-In: settings. Out: since when files in the folder were made by them; `remember` writes them for
-the next run, or compares them with those of an earlier one. What counts is what the outputs' pixels
-follow from: the model and its files, the options of `rembg.remove`, the format. Raises
-`UsageError`, naming what differs, for a folder that was made by others; `--on_existing overwrite`
-replaces them, and so does any run over a folder in which an earlier one ended without any output. A
-run that fails before its first output takes back what it wrote.
+In: a `RemoveBackground`. Out: since when the files in its folder were made with its settings.
+`remember` writes them for the next run, or compares them with those of an earlier one: the model
+and its checksum, the options of `rembg.remove`, the format; all that pixels follow from. Other
+settings replace them if the run overwrites, or if the run that wrote them ended without any output;
+else `OtherSettings`, a `ValueError`, names what differs. A run that fails before its first output
+takes back what it wrote. Fails as `stores.read`, `write` and `listing` do, too.
 """
 
 import json
 import math
 from contextlib import suppress
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
 
-from ..transforms import SessionConfig, strict_json
-from ..transforms.folder import layout
-from ..transforms.folder.earlier import manifests
-from ..transforms.models import catalogue
-from ..transforms.models import weights as model_files
-from ..transforms.pictures.encode import SUFFIXES
-from ..transforms.remove_background import changed
-from ..transforms.store import stores, uris
-from ..transforms.store.limits import TooLarge
-from ..transforms.store.listed import Listed
-from .settings import Settings
-from .status import UsageError
+from .. import strict_json
+from ..models import catalogue, weights
+from ..models.config import SessionConfig
+from ..pictures.encode import SUFFIXES
+from ..setting import changed
+from ..store import stores, uris
+from ..store.limits import TooLarge
+from ..store.listed import Listed
+from . import layout
+from .earlier import manifests
 
-FILE = f"{layout.MANIFEST}/_settings.json"
+if TYPE_CHECKING:
+    from ..remove_background import RemoveBackground
 
-# Of a record; what is larger is none.
+# A larger file is no record.
 MAX_BYTES = 1_000_000
 
-# Whether others made what was there before: outputs older than the record are theirs.
+# The key that says that outputs older than the record were made with other settings.
 REPLACED = "replaced"
 
 _CHECKSUM = "model_checksum"
 
-# What tells two models apart whose checksums aren't known before they are fetched.
+# They tell two models apart whose checksums aren't known before they are fetched.
 _PLACES = ("model_path", "model_dir")
+
+
+class OtherSettings(ValueError):
+    """The folder was made with other settings, or doesn't say with which."""
 
 
 class Remembered(NamedTuple):
@@ -55,10 +58,14 @@ class Remembered(NamedTuple):
     since: Optional[float] = None
 
 
-def remember(given: Settings) -> Remembered:
-    """Writes what the folder is made with, unless it was made with it already."""
-    output, now = str(given.output), of(given)
-    overwrites = given.on_existing == "overwrite"
+def remember(remove: "RemoveBackground", *, overwrites: bool) -> Remembered:
+    """Writes what the folder is made with, unless it says so already.
+
+    Args:
+      remove: what the run does.
+      overwrites: whether the run writes again what is there.
+    """
+    output, now = remove.output, settings_of(remove)
     before = _read(output, overwrites)
     if not before and not overwrites:
         try:
@@ -69,7 +76,7 @@ def remember(given: Settings) -> Remembered:
     if not before or _differences(before, now):
         holds = _holds_outputs(output)
         if not overwrites and (holds or not _has_ended(output)):
-            raise UsageError(_made_otherwise(before or {}, now, output))
+            raise OtherSettings(_made_otherwise(before or {}, now, output))
         if holds:
             now[REPLACED] = True
         _write(output, now)
@@ -82,32 +89,31 @@ def remember(given: Settings) -> Remembered:
     return Remembered(before, before)
 
 
-def settle(given: Settings, remembered: Remembered) -> None:
-    """After a run: forgets that others made what was there, once nothing of theirs is left."""
+def settle(remove: "RemoveBackground", remembered: Remembered) -> None:
+    """After a run: forgets other settings, once nothing that was made with them is left."""
     if remembered.since is None:
         return
-    output, suffix = str(given.output), given.remove_background().encoding.suffix
+    output, suffix = remove.output, remove.encoding.suffix
     if all((file.modified or 0) > remembered.since for file in _outputs(output, suffix)):
         record = {k: value for k, value in remembered.record.items() if k != REPLACED}
         _rewrite(output, remembered, record)
 
 
-def take_back(given: Settings, remembered: Remembered) -> None:
-    """After a run that failed: what the record said before, if nothing was made since.
+def take_back(remove: "RemoveBackground", remembered: Remembered) -> None:
+    """After a run that failed: writes what the record said before, if nothing was made since.
 
     A record that wasn't there before is empty from then on, which is as good as none.
     """
     if remembered.record == remembered.before:
         return
-    output = str(given.output)
+    output = remove.output
     at = _written_at(output)
     if all((file.modified or math.inf) < at for file in _outputs(output)):
         _rewrite(output, remembered, remembered.before or {})
 
 
-def of(given: Settings) -> Dict[str, Any]:
+def settings_of(remove: "RemoveBackground") -> Dict[str, Any]:
     """What the pixels of a run follow from, as JSON has it."""
-    remove = given.remove_background()
     session = remove.session
     assert isinstance(session, SessionConfig)
     document = {
@@ -122,7 +128,7 @@ def of(given: Settings) -> Dict[str, Any]:
 
 
 def _checksum(session: SessionConfig) -> Optional[str]:
-    return model_files.expected_checksum(
+    return weights.expected_checksum(
         catalogue.find(session.model),
         model_path=session.model_path,
         model_dir=session.model_dir,
@@ -131,7 +137,7 @@ def _checksum(session: SessionConfig) -> Optional[str]:
 
 def _read(output: str, replaceable: bool) -> Any:
     """The record; None if there is none, or none that can be read and it may be replaced."""
-    uri = uris.join(output, FILE)
+    uri = uris.join(output, layout.SETTINGS)
     try:
         data = stores.read(uri, MAX_BYTES).data
     except FileNotFoundError:
@@ -144,7 +150,7 @@ def _read(output: str, replaceable: bool) -> Any:
             return found
     if replaceable:
         return None
-    raise UsageError(
+    raise OtherSettings(
         f"{uris.without_secrets(uri)!r} should say what the folder was made with, and is no JSON "
         "object: remove it if all was made with these settings, or give --on_existing overwrite"
     )
@@ -152,7 +158,9 @@ def _read(output: str, replaceable: bool) -> Any:
 
 def _write(output: str, now: Dict[str, Any], overwrite: bool = True) -> None:
     data = json.dumps(now, indent=2, ensure_ascii=False).encode()
-    stores.write(output, FILE, data, "application/json", overwrite=overwrite, durable=True)
+    stores.write(
+        output, layout.SETTINGS, data, "application/json", overwrite=overwrite, durable=True
+    )
 
 
 def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
@@ -162,7 +170,11 @@ def _rewrite(output: str, remembered: Remembered, now: Dict[str, Any]) -> None:
 
 
 def _written_at(output: str) -> float:
-    found = (file.modified for file in stores.listing(output, start=FILE) if file.name == FILE)
+    found = (
+        file.modified
+        for file in stores.listing(output, start=layout.SETTINGS)
+        if file.name == layout.SETTINGS
+    )
     return next(found, None) or math.inf
 
 

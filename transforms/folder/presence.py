@@ -19,10 +19,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type
 
 import psutil
 
-from ..transforms import strict_json
-from ..transforms.folder import layout
-from ..transforms.store import stores, uris
-from ..transforms.store.listed import Listed
+from .. import strict_json
+from ..store import stores, uris
+from ..store.listed import Listed
+from . import layout
 
 BEAT_SECONDS = 300.0
 
@@ -31,8 +31,6 @@ SILENT_SECONDS = 3 * BEAT_SECONDS
 
 # For the file to be removed by a process that is ending.
 GRACE_SECONDS = 1.0
-
-_PREFIX = "_running-"
 
 
 class Presence:
@@ -43,9 +41,9 @@ class Presence:
       others: what the files of other runs at work say.
     """
 
-    def __init__(self, output: str, run: str, beat_seconds: float = BEAT_SECONDS) -> None:
+    def __init__(self, output: str, run_id: str, beat_seconds: float = BEAT_SECONDS) -> None:
         self._output = output
-        self._name = f"{layout.MANIFEST}/{_PREFIX}{run}.json"
+        self._name = layout.running(run_id)
         self._data = json.dumps(_ours()).encode()
         self._ended = threading.Event()
         self._write()
@@ -144,7 +142,7 @@ def _machine() -> List[str]:
 def _markers(output: str) -> Iterator[Listed]:
     """The files of all runs, this one's among them."""
     folder = uris.join(output, layout.MANIFEST)
-    for file in stores.listing(folder, start=_PREFIX, deep=False):
+    for file in stores.listing(folder, start=layout.RUNNING_PREFIX, deep=False):
         if file.name.endswith(".json"):
             yield file
 
