@@ -9,6 +9,7 @@ import contextlib
 import math
 from typing import Any, NamedTuple, Optional, TextIO
 
+from ..transforms import Encoding
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.folder import summary
 from ..transforms.folder.manifest import folder
@@ -121,7 +122,7 @@ def print_counts(stdout: TextIO) -> None:
 
 def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> None:
     """How many files the worker processes wrote, of which nothing else is known."""
-    suffix = given.remove_background().encoding.suffix
+    suffix = given.part(Encoding).suffix
     with contextlib.suppress(OSError, ValueError):
         count = sum(
             file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)

@@ -1,20 +1,20 @@
 """A run's pipelines: one in a thread of its own, and another where a worker process died.
 
-In: what makes a pipeline of settings. Out: `Running`, which is waited for, with the error or the
+In: what makes a pipeline of a job. Out: `Running`, which is waited for, with the error or the
 result it came to. `pipeline` raises `UsageError` for options of Beam's that make no sense.
 """
 
 import gc
 import threading
 import time
-from typing import Any, Callable, Optional, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Optional
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from ..transforms.sources.lists import InputList
-from . import graph, logs, workers
-from .settings import Settings
+from ..transforms import RemoveBackgrounds
+from . import logs, workers
 from .status import UsageError
 
 # For a pipeline to end whose worker processes were killed.
@@ -101,20 +101,13 @@ class Running:
         return True
 
 
-def pipeline(
-    runner: str,
-    options: PipelineOptions,
-    given: Settings,
-    run: str,
-    since: Optional[float],
-    lists: Sequence[InputList],
-) -> beam.Pipeline:
-    """The pipeline of a run, built."""
+def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> beam.Pipeline:
+    """The pipeline of a job, built."""
     try:
         made = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    graph.build(made, given, run, since, lists)
+    _ = made | replace(job)  # Beam ties a transform to the pipeline it was applied to
     return made
 
 

@@ -82,7 +82,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
     for thread in threads:
         thread.join()
     assert opened == {one[0]: 1, other[0]: 1}
-    assert len({id(dofn._held[dofn.session].session) for dofn in dofns}) == 2
+    assert len({id(dofn.engine._held[dofn.engine.session].session) for dofn in dofns}) == 2
     for dofn in dofns:
         dofn.teardown()
 

@@ -11,6 +11,7 @@ from typing import Any, Iterator, NamedTuple, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from . import coders as coders
 from .elements import Facts, Failure, Source, Stored, as_source
 from .runtime import memory, metrics
 from .runtime.concurrency import ConcurrentDoFn, Later

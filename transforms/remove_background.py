@@ -9,12 +9,13 @@ because of a setting is refused here, while the pipeline is built, with `ValueEr
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import apache_beam as beam
 
 from . import read, rembg_dofn, write
 from .elements import RunColumns, Source, as_source, to_json
+from .engine import check_encoding
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
@@ -23,7 +24,7 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
-from .rembg_dofn import RemBGDoFn, check_encoding
+from .rembg_dofn import RemBGDoFn
 from .runtime import slow
 from .setting import REQUIRED, check, documented, setting
 from .store import uris
@@ -143,51 +144,57 @@ class RemoveBackground(beam.PTransform):
         return RunColumns(self.session.model, to_json(changed(self.options, self.encoding)))
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
-        assert isinstance(self.session, SessionConfig)
+        columns = self.columns()
+        read_pictures, remove_backgrounds, write_cutouts = self._steps(columns)
         stored, unread = (
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
             | "Read pictures"
-            >> beam.ParDo(
-                ReadPictures(
-                    threads=self.read_threads,
-                    max_memory=self.max_memory,
-                    max_bytes=self.max_bytes,
-                    web_options=self.web_options,
-                )
-            ).with_outputs(read.FAILURES, main="stored")
+            >> beam.ParDo(read_pictures).with_outputs(read.FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
-            RemBGDoFn(
-                self.session,
-                options=self.options,
-                encoding=self.encoding,
-                threads=self.remove_threads,
-                max_memory=self.max_memory,
-                max_pixels=self.max_pixels,
-                max_picture_seconds=self.max_picture_seconds,
-                opener=self.opener,
-            )
+            remove_backgrounds
         ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
-        outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(
-            WriteCutouts(
-                output=self.output,
-                encoding=self.encoding,
-                relative_to=self.relative_to,
-                threads=self.write_threads,
-                max_memory=self.max_memory,
-                overwrite=self.overwrite,
-                options=self.columns().options,
-            )
-        ).with_outputs(write.FAILURES, main="outcomes")
+        outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(write_cutouts).with_outputs(
+            write.FAILURES, main="outcomes"
+        )
         failures = (
             (unread, unremoved, unwritten)
             | "Gather failures" >> beam.Flatten()
-            | "Make rows of failures" >> FailedOutcomes(self.columns())
+            | "Make rows of failures" >> FailedOutcomes(columns)
         )
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
         return (counted, failures) | "Gather outcomes" >> beam.Flatten()
+
+    def _steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
+        assert isinstance(self.session, SessionConfig)
+        read_pictures = ReadPictures(
+            threads=self.read_threads,
+            max_memory=self.max_memory,
+            max_bytes=self.max_bytes,
+            web_options=self.web_options,
+        )
+        remove_backgrounds = RemBGDoFn(
+            self.session,
+            options=self.options,
+            encoding=self.encoding,
+            threads=self.remove_threads,
+            max_memory=self.max_memory,
+            max_pixels=self.max_pixels,
+            max_picture_seconds=self.max_picture_seconds,
+            opener=self.opener,
+        )
+        write_cutouts = WriteCutouts(
+            output=self.output,
+            encoding=self.encoding,
+            relative_to=self.relative_to,
+            threads=self.write_threads,
+            max_memory=self.max_memory,
+            overwrite=self.overwrite,
+            columns=columns,
+        )
+        return read_pictures, remove_backgrounds, write_cutouts
 
 
 def changed(*settings: Any) -> Dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from . import coders as coders
 from . import naming
 from .elements import (
     Cutout,
@@ -49,7 +50,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         costs the memory of one compressed cutout.
       max_memory: bytes of pictures in flight in a process; see `memory`.
       overwrite: replace files of the same names; if False, other bytes there are a failure.
-      options: of the run as JSON, for the rows.
+      columns: what all rows have in common.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         threads: int = THREADS,
         max_memory: Optional[int] = None,
         overwrite: bool = True,
-        options: str = "{}",
+        columns: RunColumns,
     ) -> None:
         super().__init__(STEP, threads)
         self.max_memory = max_memory
         self.overwrite = overwrite
-        self.options = options
+        self.columns = columns
         self.output = output
         self.encoding = encoding
         self.relative_to = relative_to
@@ -102,15 +103,18 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         attempts = max((file.attempts for file in result), default=None)
         facts = merged(cutout.facts, Facts(bytes_out=size, write_attempts=attempts), msecs)
         learnt = Cutout(cutout.parts, cutout.model, facts)
-        columns = RunColumns(cutout.model, self.options)
-        yield written(source, learnt, [file.uri for file in result], columns)
+        yield written(source, learnt, [file.uri for file in result], self.columns)
 
     def _write(self, source: Source, cutout: Cutout) -> List[stores.Written]:
-        name = source.name or naming.relative_name(source.uri, self.relative_to)
+        name = source.output_name
+        if name is None:
+            name = naming.output_name(
+                source.name or naming.relative_name(source.uri, self.relative_to), ""
+            )
         return [
             stores.write(
                 self.output,
-                naming.output_name(name, part.suffix + self.encoding.suffix),
+                name + part.suffix + self.encoding.suffix,
                 part.data,
                 self.encoding.mime_type,
                 overwrite=self.overwrite,

@@ -14,6 +14,7 @@ import functools
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import List, NoReturn, TextIO
 
 from apache_beam.io.filesystems import FileSystems
@@ -22,14 +23,15 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
+from ...transforms import RemoveBackgrounds
 from ...transforms.folder.manifest import new_run_id
 from ...transforms.runtime import memory, metrics
 from ...transforms.sources.lists import is_read_once
 from ...transforms.store import stores, uris
 from .. import (
     beam_options,
+    checks,
     ending,
-    graph,
     lean,
     logs,
     piped,
@@ -75,29 +77,35 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
     _check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
-    graph.check(parsed.settings)
+    job = checks.check(parsed.settings)
     if runner == DEFAULT_RUNNER:
         lean.prepare_rembg()
     with piped.Lists(parsed.settings.input_list) as lists:
-        return _run_over(lists, parsed, runner, options, stdout)
+        return _run_over(lists, job, parsed, runner, options, stdout)
 
 
 def _run_over(
-    lists: piped.Lists, parsed: Parsed, runner: str, options: PipelineOptions, stdout: TextIO
+    lists: piped.Lists,
+    job: RemoveBackgrounds,
+    parsed: Parsed,
+    runner: str,
+    options: PipelineOptions,
+    stdout: TextIO,
 ) -> int:
     """Runs the pipeline; what the lists are read from is removed by the caller."""
-    run = new_run_id()
-    output = str(parsed.settings.output)
+    run_id = new_run_id()
+    output = job.remove.output
     try:
         stores.begin(output)
-        given = lists.keep(output, run)
+        given = lists.keep(output, run_id)
         remembered = record.remember(parsed.settings)
-        present = presence.Presence(output, run)
+        present = presence.Presence(output, run_id)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
         shown = uris.without_secrets(output)
         raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
+    job = replace(job, input_list=given, since=remembered.since, run_id=run_id)
     metrics.tally.clear()
     memory.forget()
     if warning := present.warning():
@@ -105,18 +113,14 @@ def _run_over(
     with present:
         try:
             with workers.Watch() as watch:
-                making = functools.partial(
-                    running.pipeline, runner, options, parsed.settings, run, remembered.since, given
-                )
-                at_work = running.Running(
-                    making, runner, watch, parsed.settings.on_existing != "fail"
-                )
+                making = functools.partial(running.pipeline, runner, options, job)
+                at_work = running.Running(making, runner, watch, job.on_existing != "fail")
                 _wait(at_work, present, lists, output, stdout)
         finally:
             stores.end(output)
             stores.sweep(output)
         return ending.report(
-            at_work, parsed.settings, remembered, ending.Started(run, present.since), stdout
+            at_work, parsed.settings, remembered, ending.Started(run_id, present.since), stdout
         )
 
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from apache_beam.transforms.window import GlobalWindows
 
+from .. import coders as coders
 from .. import naming
 from ..elements import Outcome
 from ..store import stores

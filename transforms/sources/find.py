@@ -13,6 +13,7 @@ from typing import Any, Iterator, Optional
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from ..elements import Failure, Source
 from ..runtime import metrics
 from ..runtime.failures import attempt, failure
