@@ -47,6 +47,20 @@ def check(settings: Settings) -> RemoveBackgrounds:
         raise UsageError(str(error)) from error
 
 
+def check_runner(runner: str, given: Settings) -> None:
+    """Dataflow's workers have no files of this machine."""
+    if "dataflow" not in runner.lower():
+        return
+    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
+    local = [uri for uri in named if uri and uris.is_local(uri)]
+    if local:
+        raise UsageError(
+            f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
+            "gs:// URIs for inputs and output"
+        )
+
+
 def _choices() -> str:
     width = max(map(len, catalogue.MODELS))
     local = [model for model in catalogue.MODELS.values() if not model.is_remote]

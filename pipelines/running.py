@@ -17,6 +17,9 @@ from ..transforms import RemoveBackgrounds
 from . import logs, workers
 from .status import UsageError
 
+# The runner that runs a pipeline in this process.
+HERE = "FnApiRunner"
+
 # For a pipeline to end whose worker processes were killed.
 GRACE_SECONDS = 5.0
 
@@ -60,8 +63,8 @@ class Running:
     def __init__(
         self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
     ) -> None:
-        self.runner = runner
-        self.start = time.monotonic()
+        self._runner = runner
+        self._start = time.monotonic()
         self.seconds = 0.0
         self.died = 0
         self._make = make
@@ -75,8 +78,9 @@ class Running:
         return self._failed or self._attempt.error
 
     @property
-    def result(self) -> Any:
-        return self._attempt.result
+    def is_elsewhere(self) -> bool:
+        """Whether it goes on without this process."""
+        return self._attempt.result is not None and self._runner != HERE
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within that time."""
@@ -84,7 +88,7 @@ class Running:
         well = ended and self._attempt.error is None
         if self._watch.death is not None and not well:
             ended = not self._replaced(self._watch.death)
-        self.seconds = time.monotonic() - self.start
+        self.seconds = time.monotonic() - self._start
         return ended
 
     def _replaced(self, death: workers.Death) -> bool:

@@ -29,6 +29,7 @@ from .pictures.cutout import part_suffixes
 from .pictures.options import RemoveOptions
 from .pictures.prompts import CLOTH_CATEGORIES
 from .remove_background import RemoveBackground
+from .runtime.failures import FAILURES
 from .setting import REQUIRED, check, documented, setting
 from .sources.distinct import DistinctSources
 from .sources.find import FindPictures, ReadLists
@@ -143,14 +144,13 @@ class RemoveBackgrounds(beam.PTransform):
         found, unlisted = (
             start
             | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
-            | "Find pictures" >> beam.ParDo(find).with_outputs(FindPictures.FAILURES, main="found")
+            | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
         )
         lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
         listed, bad_lines = (
             start
             | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
-            | "Read lists"
-            >> beam.ParDo(ReadLists()).with_outputs(ReadLists.FAILURES, main="listed")
+            | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
         )
         return (found, listed) | "All sources" >> beam.Flatten(), [unlisted, bad_lines]
 

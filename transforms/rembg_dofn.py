@@ -8,10 +8,9 @@ refuses, comes out as `(key, Failure)` on the tag `FAILURES`; its neighbours don
 file, or a provider that is not in use.
 """
 
-from typing import Any, Iterator, Optional, Tuple, TypeVar, Union
+from typing import Any, Optional, Tuple, TypeVar, Union
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
 
 from . import coders as coders
 from .elements import Cutout, Facts, Failure, Stored, merged, size_of
@@ -24,20 +23,19 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .runtime import memory, metrics, slow
-from .runtime.concurrency import ConcurrentDoFn
 from .runtime.failures import failure
+from .runtime.step import Step
 from .setting import Setting
 from .store import uris
 
 STEP = "remove"
-FAILURES = "failures"
 
 K = TypeVar("K")
 
 
 @beam.typehints.with_input_types(Tuple[K, Union[bytes, Stored]])
 @beam.typehints.with_output_types(Tuple[K, Cutout])
-class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, Failure]]):
+class RemBGDoFn(Step[Tuple[Any, Union[bytes, Stored]], Removed]):
     """Removes backgrounds with one rembg session per process.
 
     Use it with its failures:
@@ -57,8 +55,6 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
       max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
       opener: makes a session of a configuration; a test may give its own.
     """
-
-    FAILURES = FAILURES
 
     def __init__(
         self,
@@ -100,28 +96,19 @@ class RemBGDoFn(ConcurrentDoFn[Tuple[Any, Union[bytes, Stored]], Union[Removed, 
         result = self.engine.attempt(_data(stored), extras, _name(key))
         return result if isinstance(result, Removed) else failure(STEP, *result)
 
-    def emit(
-        self,
-        element: Tuple[Any, Union[bytes, Stored]],
-        result: Union[Removed, Failure],
-        seconds: float,
-    ) -> Iterator[Any]:
-        before = Facts() if isinstance(element[1], bytes) else element[1].facts
-        msecs = Facts(remove_msecs=round(seconds * 1000))
-        if isinstance(result, Failure):
-            metrics.count_failure(STEP, seconds=seconds)
-            facts = merged(before, result.facts, msecs)
-            yield TaggedOutput(FAILURES, (element[0], result._replace(facts=facts)))
-            return
+    def known(self, element: Tuple[Any, Union[bytes, Stored]]) -> Tuple[Any, Facts]:
+        key, stored = element
+        return key, Facts() if isinstance(stored, bytes) else stored.facts
+
+    def made(self, key: Any, element: Any, result: Removed, facts: Facts) -> Tuple[int, Any]:
         cutout, lease = result
-        cutout = cutout._replace(facts=merged(before, cutout.facts, msecs))
-        metrics.count_step(STEP, size=size_of(cutout), seconds=seconds)
+        cutout = cutout._replace(facts=merged(facts, cutout.facts))
         metrics.count(f"remove_on_{cutout.facts.provider}")
         metrics.count("remove_animated", int(bool(cutout.facts.animated)))
         metrics.count("remove_empty", int(not cutout.parts))
         # Whoever takes it accounts for it from here.
         lease.release()
-        yield element[0], cutout
+        return size_of(cutout), (key, cutout)
 
 
 def _data(stored: Union[bytes, Stored]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional, Tuple, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, write
+from . import read, write
 from .elements import RunColumns, Source, as_source, to_json
 from .engine import check_encoding
 from .models import sessions
@@ -26,6 +26,7 @@ from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn
 from .runtime import slow
+from .runtime.failures import FAILURES
 from .setting import REQUIRED, check, documented, setting
 from .store import uris
 from .store.web import WebOptions
@@ -150,14 +151,13 @@ class RemoveBackground(beam.PTransform):
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
-            | "Read pictures"
-            >> beam.ParDo(read_pictures).with_outputs(read.FAILURES, main="stored")
+            | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
             remove_backgrounds
-        ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
+        ).with_outputs(FAILURES, main="cutouts")
         outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(write_cutouts).with_outputs(
-            write.FAILURES, main="outcomes"
+            FAILURES, main="outcomes"
         )
         failures = (
             (unread, unremoved, unwritten)

@@ -12,6 +12,9 @@ from ..store import uris
 
 T = TypeVar("T")
 
+# The tag on which DoFns put what they give up, as `(key, Failure)`.
+FAILURES = "failures"
+
 MESSAGE_CHARACTERS = 1000
 
 # Steps whose errors carry the `attempts` made.

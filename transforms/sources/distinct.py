@@ -17,11 +17,10 @@ from .. import coders as coders
 from .. import naming
 from ..elements import Failure, Source
 from ..runtime import metrics
-from ..runtime.failures import attempt, failure
+from ..runtime.failures import FAILURES, attempt, failure
 from ..store import uris
 
 STEP = "find"
-FAILURES = "failures"
 
 
 @beam.typehints.with_input_types(Source)
