@@ -1,7 +1,7 @@
 """Settings -> the job that they ask for, checked before anything starts.
 
 In: settings. Out: `RemoveBackgrounds`. `check` raises `UsageError` for settings that no job can be
-made of, and for inputs that match nothing; `job` alone raises `ValueError` for the former.
+made of, and for inputs that match nothing.
 """
 
 import os
@@ -17,19 +17,8 @@ from .settings import Settings
 from .status import UsageError
 
 
-def job(settings: Settings) -> RemoveBackgrounds:
-    """The job of these settings, with a run id of its own."""
-    return RemoveBackgrounds(
-        remove=settings.remove_background(),
-        input=settings.input,
-        input_list=settings.input_list,
-        retry_failed=settings.retry_failed,
-        on_existing=settings.on_existing,
-    )
-
-
 def check(settings: Settings) -> RemoveBackgrounds:
-    """The same, unless its inputs match nothing."""
+    """The job of these settings, which has inputs, and each of which matches something."""
     named = settings.input or settings.input_list
     if settings.retry_failed and named:
         raise UsageError(
@@ -45,7 +34,7 @@ def check(settings: Settings) -> RemoveBackgrounds:
     if not settings.model:
         raise UsageError(f"no model: choose one by --model\n{_choices()}")
     try:
-        made = job(settings)
+        made = settings.job()
         _check_model_path(settings.model_path)
         for pattern in settings.input:
             if _is_same(pattern, settings.output):

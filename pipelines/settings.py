@@ -11,14 +11,15 @@ import json
 import reprlib
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
-from ..transforms import RemoveBackground
-from ..transforms.folder.existing import ON_EXISTING
+from ..transforms import RemoveBackgrounds
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.setting import REQUIRED, Setting, build, did_you_mean, flat, setting
 from . import beam_options, documents, values
 from .status import UsageError
+
+T = TypeVar("T")
 
 BEAM = "beam"
 
@@ -30,33 +31,11 @@ CONFIG_BYTES = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What a run is told beside what its transform is."""
+    """What a run of the command is told: a job, and what concerns the command alone."""
 
-    input: Tuple[str, ...] = setting(
-        (),
-        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), a URI "
-        "that Beam's FileSystems read, or an http(s) URL; repeats",
-        kind="texts",
-        metavar="URI",
-    )
-    input_list: Tuple[str, ...] = setting(
-        (),
-        "a file with one URI or one JSON object (uri, name, extras, and columns of your own) per "
-        "line, or - for standard input; repeats",
-        kind="texts",
-        metavar="FILE",
-    )
-    remove: RemoveBackground = setting(REQUIRED, "the transform", kind=RemoveBackground)
+    job: RemoveBackgrounds = setting(REQUIRED, "the transform", kind=RemoveBackgrounds)
     cloth_category: Optional[str] = setting(
         None, "u2net_cloth_seg: this one alone", choices=CLOTH_CATEGORIES
-    )
-    on_existing: str = setting(
-        "skip",
-        "what is done about pictures whose output is there: skip (the default), overwrite or fail",
-        choices=ON_EXISTING,
-    )
-    retry_failed: bool = setting(
-        False, "take the pictures from the output folder's manifests: those that failed last"
     )
     max_failures: Optional[str] = setting(
         None,
@@ -76,13 +55,16 @@ class Settings(SimpleNamespace):
         defaults = {name: default(each) for name, each in SETTINGS.items()}
         super().__init__(**{**defaults, **given})
 
-    def remove_background(self) -> RemoveBackground:
-        """The composite of these settings; raises `ValueError` for those that make no sense."""
+    def job(self) -> RemoveBackgrounds:
+        """The job of these settings; raises `ValueError` for those that make no sense."""
+        return self.part(RemoveBackgrounds)
+
+    def part(self, cls: Type[T]) -> T:
+        """The same, or one of the objects that it is made of."""
         extras = dict(self.extras or {})
         if self.cloth_category:
             extras["cloth_category"] = self.cloth_category
-        values = {**vars(self), "extras": extras, "overwrite": self.on_existing != "fail"}
-        return build(RemoveBackground, values)
+        return build(cls, {**vars(self), "extras": extras})
 
 
 def default(setting: Setting) -> Any:

@@ -5,6 +5,7 @@ Each function takes what argparse or YAML gives, and raises `ValueError` that sa
 
 import math
 import re
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from PIL import ImageColor
@@ -58,20 +59,18 @@ def _pairs(value: Any) -> Mapping[str, Any]:
     return {name: documents.from_yaml(text) for name, _, text in pairs}
 
 
-def _number_by(make: Callable[[Any], Any], noun: str, *refused: type) -> Callable[[Any], Any]:
-    def number(value: Any) -> Any:
-        try:
-            if isinstance(value, refused):
-                raise ValueError
-            return make(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"must be {noun}") from None
+def _number(
+    value: Any, make: Any = float, noun: str = "a number", refused: Tuple[type, ...] = (bool,)
+) -> Any:
+    try:
+        if isinstance(value, refused):
+            raise ValueError
+        return make(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"must be {noun}") from None
 
-    return number
 
-
-_integer = _number_by(int, "an integer", bool, float)
-_number = _number_by(float, "a number", bool)
+_integer = partial(_number, make=int, noun="an integer", refused=(bool, float))
 
 
 def _bytes(value: Any) -> int:

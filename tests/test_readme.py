@@ -11,7 +11,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from rembg_beam.pipelines import checks, cli, settings
+from rembg_beam.pipelines import cli, settings
 from rembg_beam.transforms.sources import lists
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +57,7 @@ def commands() -> List[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_build(command: str, workplace: Path) -> None:
     parsed = _parse(shlex.split(command)[1:])
-    _ = _pipeline(PipelineOptions(parsed.beam)) | checks.job(parsed.settings)
+    _ = _pipeline(PipelineOptions(parsed.beam)) | parsed.settings.job()
 
 
 def test_the_command_that_shows_settings_runs(workplace: Path, capfd: Any) -> None:
@@ -78,7 +78,7 @@ def test_configs_load_and_build(path: Path, workplace: Path) -> None:
     if path.name != "local.yaml":
         assert options.view_as(StandardOptions).runner == "DataflowRunner"
     pipeline = _pipeline(options)
-    _ = pipeline | checks.job(parsed.settings)
+    _ = pipeline | parsed.settings.job()
     assert "Remove backgrounds" in str(pipeline.to_runner_api())
 
 

@@ -17,10 +17,11 @@
     fast/               loops that give Pillow's and rembg's bits sooner, loaded when they pay
     folder/             outcomes become a Parquet data set, and are read again
 
-Below all of them: `strict_json` (text to values), `store/` (URIs, and where their bytes lie) and
-`runtime/` (a DoFn with threads, where an exception becomes a row, metrics, memory, what takes
-long). Importing and building pipelines needs no onnxruntime; workers do. Public names are imported
-when they are first used, since Beam takes half a second.
+Below all of them: `setting` (what is said of a setting, once), `strict_json` (text to values),
+`store/` (URIs, and where their bytes lie) and `runtime/` (a DoFn with threads, where an exception
+becomes a row, metrics, memory, what takes long). Importing and building pipelines needs no
+onnxruntime; workers do. Public names are imported when they are first used, since Beam takes half a
+second.
 """
 
 import importlib

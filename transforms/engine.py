@@ -83,10 +83,11 @@ class Engine:
         self.max_picture_seconds = max_picture_seconds
         self.opener = opener
         check_encoding(self.options, self.encoding)
-        Setting("", kind="integer", minimum=1, name="max_memory").check(max_memory)
-        Setting("", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS).check(
-            max_picture_seconds
+        Setting("", kind="bytes", minimum=1, name="max_memory").check(max_memory)
+        seconds = Setting(
+            "", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS
         )
+        seconds.check(max_picture_seconds)
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")

@@ -11,7 +11,7 @@ An input that matches nothing, or a list that can't be opened, fails the pipelin
 
 import functools
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import apache_beam as beam
@@ -30,11 +30,13 @@ from .pictures.options import RemoveOptions
 from .pictures.prompts import CLOTH_CATEGORIES
 from .remove_background import RemoveBackground
 from .runtime.failures import FAILURES
+from .setting import REQUIRED, check, documented, setting
 from .sources.distinct import DistinctSources
 from .sources.find import FindPictures, ReadLists
 from .sources.lists import InputList
 
 
+@documented
 @dataclass(kw_only=True, eq=False)
 class RemoveBackgrounds(beam.PTransform):
     """Removes the backgrounds of all pictures of a job, as the command does.
@@ -45,35 +47,56 @@ class RemoveBackgrounds(beam.PTransform):
             remove=RemoveBackground(output="cutouts", session="u2net"), input=["photos"])
 
     or, without these, to a bounded PCollection of URIs (str) or `Source` records.
-
-    Attributes:
-      remove: how a picture's background is removed, and where its cutout goes. An output is named
-        relative to `remove.relative_to`, else to its input up to the first wildcard.
-      input: files, folders (walked recursively), globs and URIs.
-      input_list: files with one URI or JSON object per line.
-      retry_failed: the pictures that failed last, as the rows under the output folder say.
-      on_existing: what is done about pictures whose output is there: "skip", "overwrite" or "fail".
-      since: outputs written before are not done; in seconds since 1970 by the store's clock. None
-        if all in the folder were made with these settings, which is not compared here.
-      run_id: of the rows: letters, digits, `_`, `.` and `-`; that of a later run sorts later.
     """
 
-    remove: RemoveBackground
-    input: Sequence[str] = ()
-    input_list: Sequence[Union[str, InputList]] = ()
-    retry_failed: bool = False
-    on_existing: str = "skip"
-    since: Optional[float] = None
-    run_id: str = field(default_factory=new_run_id)
+    input: Sequence[str] = setting(
+        (),
+        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), a URI "
+        "that Beam's FileSystems read, or an http(s) URL; repeats",
+        kind="texts",
+        metavar="URI",
+    )
+    input_list: Sequence[Union[str, InputList]] = setting(
+        (),
+        "a file with one URI or one JSON object (uri, name, extras, and columns of your own) per "
+        "line, or - for standard input; repeats",
+        kind="texts",
+        metavar="FILE",
+    )
+    remove: RemoveBackground = setting(
+        REQUIRED,
+        "how a picture's background is removed, and where its cutout goes; an output is named "
+        "relative to `remove.relative_to`, else to its input up to the first wildcard",
+        kind=RemoveBackground,
+    )
+    on_existing: str = setting(
+        "skip",
+        "what is done about pictures whose output is there: skip (the default), overwrite or fail",
+        choices=ON_EXISTING,
+    )
+    retry_failed: bool = setting(
+        False, "take the pictures from the output folder's manifests: those that failed last"
+    )
+    since: Optional[float] = setting(
+        None,
+        "outputs written before are not done; in seconds since 1970 by the store's clock",
+        more="None if all in the folder were made with these settings, which is not compared here",
+        flag=False,
+    )
+    run_id: str = setting(
+        "",
+        "of the rows: letters, digits, `_`, `.` and `-`",
+        more="that of a later run sorts later; a new one unless told",
+        flag=False,
+    )
 
     def __post_init__(self) -> None:
         super().__init__()
         for name in ("input", "input_list"):
             if isinstance(getattr(self, name), str):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a list of them")
-        if self.on_existing not in ON_EXISTING:
-            choices = ", ".join(ON_EXISTING)
-            raise ValueError(f"on_existing={self.on_existing!r} must be one of {choices}")
+        check(self)
+        self.run_id = self.run_id or new_run_id()
         if self.retry_failed and (self.input or self.input_list):
             raise ValueError("retry_failed takes its pictures from the rows, not from any input")
         if self.on_existing == "fail" and self.remove.overwrite:

@@ -81,7 +81,7 @@ def _line(each: Setting) -> str:
 def _default(each: Setting) -> str:
     if each.default is REQUIRED:
         return "must be given"
-    if each.default in (None, ()):
+    if each.default in (None, (), ""):
         return "none"
     shown = getattr(each.default, "__name__", each.default)
     shown = ", ".join(shown) if isinstance(shown, tuple) else shown

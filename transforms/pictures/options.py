@@ -48,18 +48,12 @@ class RemoveOptions:
     post_process_mask: bool = setting(
         False, "open, blur and binarise the mask", more="at 127, of 255"
     )
-    putalpha: bool = setting(
-        False,
-        "keep the picture's colours under transparency",
-        more="only the alpha of the whole picture is set",
-    )
+    putalpha: bool = setting(False, "keep the picture's colours under transparency")
     bgcolor: Optional[Tuple[int, int, int, int]] = setting(
         None, "a background: a colour name, #rrggbb, or R G B [A] from 0 to 255", kind="color"
     )
     alpha_matting: bool = setting(
-        False,
-        "soft edges by alpha matting; takes minutes for large pictures",
-        more="closed-form matting",
+        False, "soft edges by alpha matting; takes minutes for large pictures"
     )
     alpha_matting_foreground_threshold: int = setting(
         240, "mask levels above it are surely foreground", minimum=0, maximum=255
@@ -78,19 +72,14 @@ class RemoveOptions:
         2_000_000,
         "above so many pixels --decontaminate takes its place; default 2000000; each megapixel "
         "more takes minutes and a gigabyte",
-        more="time and memory grow faster than the picture",
         minimum=0,
         rule="a count of pixels",
     )
-    decontaminate: bool = setting(
-        False,
-        "take the old background's colour out of soft edges",
-        more="their colours are estimated without it",
-    )
+    decontaminate: bool = setting(False, "take the old background's colour out of soft edges")
     vitmatte: bool = setting(
         False,
         "soft edges by the ViTMatte model, which rembg downloads",
-        more="uses the thresholds of alpha matting too",
+        more="uses the thresholds too",
     )
     vitmatte_model: Optional[str] = setting(
         None, "which ViTMatte", more="default: rembg's", choices=VITMATTE_MODELS
