@@ -22,7 +22,7 @@ from .models.predicting import peak, predict
 from .pictures import foreground
 from .pictures.cutout import cut_out
 from .pictures.decode import MAX_PIXELS, decode, open_picture
-from .pictures.encode import Encoding, encode
+from .pictures.encode import FORMATS, Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
@@ -220,8 +220,8 @@ class Engine:
 
 def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:
     """Raises `ValueError` for an output format that can't hold what the options make."""
-    if encoding.format == "jpeg" and not options.is_opaque():
+    if not FORMATS[encoding.format].has_alpha and not options.is_opaque():
         raise ValueError(
-            "format='jpeg' has no transparency: use png or webp, only_mask, or a bgcolor with "
-            "alpha 255"
+            f"format={encoding.format!r} has no transparency: use png or webp, only_mask, or a "
+            "bgcolor with alpha 255"
         )

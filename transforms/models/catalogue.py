@@ -48,6 +48,8 @@ class Model(NamedTuple):
       is_custom: whether it needs a `model_path`.
       is_remote: whether pictures are uploaded to a service, which bills for them.
       is_matting: whether it refines the mask of another one, as ViTMatte.
+      gives_logits: whether rembg puts its map through a sigmoid first.
+      bytes_per_pixel: about what its masks take beyond one.
     """
 
     name: str
@@ -61,22 +63,14 @@ class Model(NamedTuple):
     is_custom: bool = False
     is_remote: bool = False
     is_matting: bool = False
+    gives_logits: bool = False
+    bytes_per_pixel: int = 0
 
     @property
     def has_map(self) -> bool:
         """Whether its first output is the map, from 0 to 1, that its one mask is made of."""
         several = len(self.files) > 1 or bool(self.masks)
         return not (several or self.is_remote or self.is_matting)
-
-    @property
-    def bytes_per_pixel(self) -> int:
-        """About what its masks take beyond one: SAM's are warped in float64."""
-        return 64 if self.name == SAM else 12 * max(0, len(self.masks) - 1)
-
-    @property
-    def gives_logits(self) -> bool:
-        """Whether rembg puts that map through a sigmoid first."""
-        return self.name.startswith("birefnet")
 
 
 _U2NET = "Apache-2.0 (U-2-Net)"
@@ -100,7 +94,9 @@ def _model(
 
 def _birefnet(variant: str, purpose: str, release: str, md5: str) -> Model:
     name = f"birefnet-{variant}"
-    return _model(name, purpose, 1024, f"BiRefNet-{release}.onnx", f"md5:{md5}", None, _BIREFNET)
+    file = f"BiRefNet-{release}.onnx"
+    made = _model(name, purpose, 1024, file, f"md5:{md5}", None, _BIREFNET)
+    return made._replace(gives_logits=True)
 
 
 def _custom(name: str, purpose: str, size: int) -> Model:
@@ -133,7 +129,7 @@ _ALL = (
     _model(
         *(CLOTH, "clothes: upper, lower and full body", 768, "u2net_cloth_seg.onnx"),
         "md5:2434d1f3cb744e0e49386c906e5a08bb",
-    )._replace(masks=("upper", "lower", "full")),
+    )._replace(masks=("upper", "lower", "full"), bytes_per_pixel=24),
     _model(
         *("silueta", "general purpose, u2net made small", 320, "silueta.onnx"),
         *("md5:55e59e0d8062d2f5d013f4725ee84782", 43.0),
@@ -159,6 +155,7 @@ _ALL = (
             ),
         ),
         licence=_SAM,
+        bytes_per_pixel=64,  # they are warped in float64
     ),
     _birefnet(
         *("general", "general purpose, large"),
@@ -173,6 +170,7 @@ _ALL = (
         "birefnet-general-fp16",
         (ModelFile("birefnet-general-fp16.onnx", None, None),),
         licence=_BIREFNET,
+        gives_logits=True,
     ),
     _birefnet(
         *("portrait", "portraits of people"),

@@ -5,16 +5,15 @@ difference is too large for its type make all of the mask black without a word; 
 far from its cause. Checked is the first output, the one that rembg looks at.
 """
 
+import functools
 from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from . import catalogue
+from .catalogue import Model
 
 # The least side of a map: rembg squeezes a side of one away.
 _LEAST = 2
-
-_CLASSES = 4
 
 # Height and width of what rembg asks SAM's decoder for.
 _OF_SAM = (684, 1024)
@@ -24,10 +23,11 @@ class BadOutput(ValueError):
     """A model gave for a picture what no mask can be made of."""
 
 
-def checker(model: catalogue.Model) -> Callable[[Sequence[Any]], None]:
+def checker(model: Model) -> Callable[[Sequence[Any]], None]:
     """A function that raises `BadOutput` for outputs that this model can't have."""
-    if model.name == catalogue.CLOTH:
-        return _check_classes
+    if model.masks:
+        # One class for each, and one for the background.
+        return functools.partial(_check_classes, number=len(model.masks) + 1)
     # Infinite ones are sure for those that go through a sigmoid, or are cut off at 0 and 1.
     return _check_numbers_alone if model.gives_logits or model.is_matting else _check_map
 
@@ -69,8 +69,8 @@ def _check_numbers_alone(outputs: Sequence[Any]) -> None:
     _check_numbers(outputs[0][:, 0])
 
 
-def _check_classes(outputs: Sequence[Any]) -> None:
-    _check_shape(outputs[0], _CLASSES)
+def _check_classes(outputs: Sequence[Any], number: int) -> None:
+    _check_shape(outputs[0], number)
     _check_numbers(outputs[0])
 
 
