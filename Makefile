@@ -6,6 +6,11 @@ BIN := $(VENV)/bin
 OPENVINO := .venv-openvino
 GPU := .venv-gpu
 TRAINING := .venv-training
+DOCS := .venv-docs
+LATEST := .venv-latest
+
+# Versions that were tested together.
+TESTED := --constraint constraints.txt
 
 # Where NAME.jpg and what U²-Net made of it, NAME.rembg.png, lie for eval-tiny; may be absent.
 PHOTOS ?= photos
@@ -14,12 +19,15 @@ PHOTOS ?= photos
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test reference soak test-openvino bench eval-tiny train-tiny test-training clean
+.PHONY: help demo test test-latest reference docs soak test-openvino bench eval-tiny train-tiny
+.PHONY: test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
 	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
+	@echo "make test-latest  the tests with the newest versions of everything, in .venv-latest/"
+	@echo "make docs   the documentation as a site, in site/"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
@@ -46,13 +54,28 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rembg-beam needs Python 3.11 or later; say which by: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu]'
+$(VENV)/run: pyproject.toml setup.py constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TESTED) --editable '.[cpu]'
 	touch $@
 
-$(VENV)/dev: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+$(VENV)/dev: pyproject.toml setup.py constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TESTED) --editable '.[cpu,dev]'
 	touch $@ $(VENV)/run
+
+test-latest:
+	$(PYTHON) -m venv --clear $(LATEST)
+	$(LATEST)/bin/python -m pip install --quiet --editable '.[cpu,dev]'
+	$(LATEST)/bin/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+docs: $(DOCS)/run
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+# The site needs none of what the package needs: sources are read, not imported.
+$(DOCS)/run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet $(TESTED) \
+		$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	touch $@
 
 soak: $(VENV)/dev
 	$(BIN)/pytest -m soak
@@ -110,4 +133,4 @@ $(TRAINING)/dev: pyproject.toml setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OPENVINO) $(GPU) $(TRAINING) cutouts trained build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OPENVINO) $(GPU) $(TRAINING) $(DOCS) $(LATEST) cutouts trained build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

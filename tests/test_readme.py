@@ -1,11 +1,11 @@
-"""Every example in the README and every file in configs/ does what it says."""
+"""Every example in the README and docs/, and every file in configs/, does what it says."""
 
 import argparse
 import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any, List
 
 import apache_beam as beam
 import pytest
@@ -17,12 +17,18 @@ from rembg_beam.transforms.sources import lists
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def snippets() -> List[Tuple[str, str]]:
-    return re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def of(language: str) -> List[str]:
-    return [text for found, text in snippets() if found == language]
+def of(language: str, *pages: Path) -> List[str]:
+    """The snippets of a language, each once."""
+    snippet = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    texts = [text for page in pages for text in snippet.findall(page.read_text())]
+    return list(dict.fromkeys(texts))
+
+
+def _name(page: Path) -> str:
+    return page.name
 
 
 @pytest.fixture
@@ -34,13 +40,20 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
-    assert re.findall(r"^make \w+", of("sh")[0], re.MULTILINE) == ["make demo", "make test"]
+    assert re.findall(r"^make \w+", of("sh", PAGES[0])[0], re.MULTILINE) == [
+        "make demo",
+        "make test",
+    ]
     makefile = (ROOT / "Makefile").read_text()
     assert "\ndemo:" in makefile and "\ntest:" in makefile
 
 
-def test_python_snippets_run(workplace: Path, tree: Any) -> None:
-    pipeline, manifest = of("python")
+def test_the_readme_is_short() -> None:
+    assert len(PAGES[0].read_text().splitlines()) <= 120
+
+
+def test_python_snippets_of_the_readme_run(workplace: Path, tree: Any) -> None:
+    pipeline, manifest = of("python", PAGES[0])
     exec(compile(pipeline, "README.md", "exec"), {})
     assert tree("cutouts") == ["examples/animals/chelsea.png.png", "examples/astronaut.jpg.png"]
     assert cli.main(["run", "--input", "examples", "--output", "cutouts", "--model", "tiny"]) == 0
@@ -49,9 +62,18 @@ def test_python_snippets_run(workplace: Path, tree: Any) -> None:
     assert names["rows"].num_rows == 4
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if of("python", page)], ids=_name)
+def test_python_snippets_of_the_docs_run(page: Path, workplace: Path) -> None:
+    """One after the other, as a reader takes them, in a folder with cutouts and their rows."""
+    assert cli.main(["run", "--config", "configs/local.yaml"]) == 0
+    names: Any = {}
+    for snippet in of("python", page):
+        exec(compile(snippet, page.name, "exec"), names)
+
+
 def commands() -> List[str]:
-    lines = "\n".join(of("sh")).splitlines()
-    return [line for line in lines if line.startswith("rembg-beam run")]
+    lines = "\n".join(of("sh", *PAGES)).splitlines()
+    return sorted({line for line in lines if line.startswith("rembg-beam run")})
 
 
 @pytest.mark.parametrize("command", commands())
@@ -66,7 +88,9 @@ def test_the_command_that_shows_settings_runs(workplace: Path, capfd: Any) -> No
     assert 'model: "tiny"  # configs/local.yaml' in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("line", [line for text in of("json") for line in text.splitlines()])
+@pytest.mark.parametrize(
+    "line", [line for text in of("json", *PAGES) for line in text.splitlines()]
+)
 def test_list_lines_parse(line: str) -> None:
     assert lists.parse_line(line).uri
 
@@ -87,11 +111,29 @@ def test_the_local_config_runs(workplace: Path, capfd: Any) -> None:
     assert "4 written, 0 skipped, 0 failed" in capfd.readouterr().out
 
 
-def test_the_columns_of_the_manifest_are_in_the_readme() -> None:
+def test_the_columns_of_the_manifest_are_in_the_docs() -> None:
     from rembg_beam.transforms.folder.manifest import SCHEMA
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "outputs.md").read_text()
     assert all(f"`{name}`" in text for name in SCHEMA.names)
+
+
+def test_every_flag_in_the_docs_is_one() -> None:
+    """But for those of other commands, and of Beam."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    settings.add_arguments(parser)
+    known = {flag.replace("-", "_") for action in parser._actions for flag in action.option_strings}
+    others = {"__runner", "__region", "__direct_running_mode", "__to", "__upgrade"}
+    for page in PAGES:
+        prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
+        named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}
+        if page.name not in ("releasing.md", "tiny.md"):
+            assert named <= known | others, page
+
+
+def test_pre_commit_runs_the_ruff_that_ci_runs() -> None:
+    (constrained,) = re.findall(r"^ruff==(.*)$", (ROOT / "constraints.txt").read_text(), re.M)
+    assert f"rev: v{constrained}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
 
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:
