@@ -21,6 +21,7 @@ import rembg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support import gs
 from support.cutting import cutout_of
 from support.standins import config
 
@@ -38,6 +39,7 @@ from rembg_beam.transforms.models import (
     weights,
 )
 from rembg_beam.transforms.models.catalogue import MODELS, ModelFile
+from rembg_beam.transforms.store import retrying
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
@@ -486,7 +488,7 @@ def test_a_download_that_fails_is_tried_again(
     home: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genuine(home, monkeypatch)
-    monkeypatch.setattr(weights, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "BACKOFF", retrying.Backoff(first_seconds=0.001))
     tries: List[int] = []
 
     def download(cls: Any, *arguments: Any, **more: Any) -> str:
@@ -510,7 +512,7 @@ def test_a_download_that_never_comes_says_where_the_file_may_be_put(
     def download(cls: Any, *arguments: Any, **more: Any) -> str:
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(weights, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "BACKOFF", retrying.Backoff(first_seconds=0.001))
     session = rembg.sessions.sessions["u2netp"]
     monkeypatch.setattr(session, "download_models", classmethod(download))
     place = re.escape(str(empty_home / "models" / "u2netp"))
@@ -524,6 +526,7 @@ COUNTED = """
     from apache_beam.io.filesystem import FileMetadata, FileSystem, MatchResult
     from rembg_beam.transforms.models import catalogue, weights
     from rembg_beam.transforms.models.catalogue import ModelFile
+    from rembg_beam.transforms.store import retrying, stores
 
     folder, harm, checksum, number = sys.argv[1:5]
 
@@ -531,7 +534,9 @@ COUNTED = """
         @classmethod
         def scheme(cls): return "counted"
         def _path(self, uri): return folder + "/" + uri.removeprefix("counted://")
+        def size(self, uri): return os.path.getsize(self._path(uri))
         def match(self, patterns, limits=None):
+            patterns = [pattern.removesuffix("*") for pattern in patterns]
             return [MatchResult(uri, [FileMetadata(uri, os.path.getsize(self._path(uri)), 1.0)]
                     if os.path.exists(self._path(uri)) else []) for uri in patterns]
         def exists(self, uri): return os.path.exists(self._path(uri))
@@ -544,10 +549,10 @@ COUNTED = """
             return io.BytesIO(data)
         def has_dirs(self): return True
         mkdirs = join = split = _list = create = copy = rename = None
-        size = checksum = metadata = last_updated = delete = None
+        checksum = metadata = last_updated = delete = None
 
     Counted.__abstractmethods__ = frozenset()
-    weights.FIRST_WAIT_SECONDS = 0.001
+    retrying.BACKOFF = retrying.Backoff(first_seconds=0.001)
     model = catalogue.MODELS["u2netp"]._replace(files=(ModelFile("u2netp.onnx", "x", checksum),))
     # Forked once all is imported, so that they ask at the same moment.
     children = []
@@ -587,7 +592,10 @@ def test_sixteen_processes_copy_a_file_once(home: Path, empty_home: Path, tmp_pa
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        ("cut", r"OSError: counted://m/u2netp/u2netp.onnx was cut off: \d+ of its \d+ bytes"),
+        (
+            "cut",
+            r"OSError: .*it was cut off: \d+ of its \d+ bytes came: 'counted://m/u2netp/u2netp.onnx'",
+        ),
         ("other", r"ModelFileError: counted://m/u2netp/u2netp.onnx: its \d+ bytes have md5"),
     ],
 )
@@ -600,6 +608,20 @@ def test_a_source_that_fails_leaves_no_file(
     assert failed.returncode == 1
     assert re.search(message, failed.stderr), failed.stderr
     assert left(empty_home) == []
+
+
+def test_a_model_of_a_bucket_is_checked_and_asked_for_again(
+    home: Path, empty_home: Path, emulator: Any, proxy: Any
+) -> None:
+    data = (home / "models/u2netp/u2netp.onnx").read_bytes()
+    emulator.put("gs://b/m/u2netp.onnx", data)
+    proxy.fault = gs.first(1, gs.GARBLED, of="read")
+    file = ModelFile("u2netp.onnx", "x", f"md5:{hashlib.md5(data).hexdigest()}")
+    model = catalogue.MODELS["u2netp"]._replace(files=(file,))
+    for _ in range(2):
+        (path,) = weights.ensure(model, model_dir="gs://b/m")
+        assert Path(path).read_bytes() == data
+    assert proxy.counts()["read"] == 2
 
 
 def test_what_a_killed_copy_left_is_removed(home: Path, empty_home: Path, tmp_path: Path) -> None:

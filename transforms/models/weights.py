@@ -7,9 +7,10 @@ In: a model, and where its files come from. Out: local paths, checked. They come
 - `model_dir`, a folder with all files, `DIR/MODEL/FILE` or `DIR/FILE`;
 - rembg's home, to which rembg downloads what is missing, unless `offline`.
 
-Both names may be local or any URI of Beam's FileSystems. What is not local is copied once per
-machine, into rembg's home, under a lock between processes, to a temporary name, checked, renamed;
-processes that come meanwhile wait. rembg's own downloads go through the same lock.
+Both names may be local or a URI of any store. What is not local is copied once per machine, through
+the store with its checksums and retries, into rembg's home, under a lock between processes, to a
+temporary name, checked, renamed; processes that come meanwhile wait. rembg's own downloads go
+through the same lock. (`store` is imported where it is used: what it imports takes a second.)
 
 `ModelFileError` names the file and says what is wrong with it: absent, shorter than it should be,
 or of another checksum than rembg knows (unless `MODEL_CHECKSUM_DISABLED` is set, as for rembg).
@@ -29,10 +30,6 @@ from ..store import uris
 from . import catalogue
 from .catalogue import Model, ModelFile
 from .rembg_import import import_rembg
-
-# For a source or a server that fails now and then; seconds double from the first.
-ATTEMPTS = 4
-FIRST_WAIT_SECONDS = 1.0
 
 _CHUNK_BYTES = 1 << 20
 
@@ -129,6 +126,8 @@ def expected_checksum(
 
 def copy_once(source: str, target: str, file: ModelFile) -> str:
     """Copies a file to a local path unless it is there; one process does, the others wait."""
+    from ..store import stores
+
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with filelock.FileLock(target + ".lock"):
         for left in glob.glob(glob.escape(target) + ".*.part"):
@@ -136,7 +135,7 @@ def copy_once(source: str, target: str, file: ModelFile) -> str:
         if not os.path.exists(target):
             temporary = f"{target}.{uuid.uuid4().hex}.part"
             try:
-                _retrying(_copy, source, temporary)
+                stores.download(source, temporary)
                 check(temporary, file, source)
                 os.replace(temporary, target)
             finally:
@@ -165,14 +164,14 @@ def _from_uri(uri: str, whose: str, file: Optional[ModelFile]) -> str:
         check_is_file(path, whose)
         check(path, file or ModelFile(path, None, None), path)
         return path
-    from apache_beam.io.filesystems import FileSystems
+    from ..store import stores
 
-    found = FileSystems.match([uri])[0].metadata_list
-    if not found:
+    found = stores.found(uri)
+    if found is None:
         raise ModelFileError(f"{whose}: there is no file {uris.without_secrets(uri)!r}")
     name = uri.rpartition("/")[2]
     # Another content under the same URI is another file.
-    facts = f"{uri} {found[0].size_in_bytes} {found[0].last_updated_in_seconds}"
+    facts = f"{uri} {found.size} {found.modified}"
     folder = os.path.join(home(), "rembg_beam", hashlib.sha256(facts.encode()).hexdigest()[:16])
     return copy_once(uri, os.path.join(folder, name), file or ModelFile(name, None, None))
 
@@ -194,6 +193,8 @@ def _from_rembg(model: Model, offline: bool) -> Tuple[str, ...]:
 
 def _downloaded(model: Model) -> Tuple[str, ...]:
     """What rembg's own session class downloads, once per machine."""
+    from ..store import retrying
+
     rembg = import_rembg()
     locks = os.path.join(home(), "rembg_beam")
     os.makedirs(locks, exist_ok=True)
@@ -206,7 +207,7 @@ def _downloaded(model: Model) -> Tuple[str, ...]:
         else:
             download = rembg.sessions.sessions[model.session].download_models
         try:
-            paths: Any = _retrying(download)
+            paths: Any = retrying.tried(download).get()
         except OSError as error:
             names = ", ".join(file.name for file in model.files)
             raise ModelFileError(
@@ -259,37 +260,6 @@ def _digest_of(path: str, kind: str, size: int, changed: int) -> str:
 def _exists(uri: str) -> bool:
     if uris.is_local(uri):
         return os.path.exists(uris.local_path(uri))
-    from apache_beam.io.filesystems import FileSystems
+    from ..store import stores
 
-    return bool(FileSystems.exists(uri))
-
-
-def _copy(source: str, target: str) -> None:
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    size = FileSystems.match([source])[0].metadata_list[0].size_in_bytes
-    raw = CompressionTypes.UNCOMPRESSED
-    with FileSystems.open(source, compression_type=raw) as reading, open(target, "wb") as writing:
-        left = size + 1
-        while chunk := reading.read(min(_CHUNK_BYTES, left)):
-            writing.write(chunk)
-            left -= len(chunk)
-    came = size + 1 - left
-    if came != size:
-        what = "was cut off" if came < size else "grows while it is copied"
-        raise OSError(f"{uris.without_secrets(source)} {what}: {came} of its {size} bytes came")
-
-
-def _retrying(function: Any, *arguments: Any) -> Any:
-    """Calls a function again when the network or the storage fails."""
-    import tenacity
-
-    wait = tenacity.wait_exponential(FIRST_WAIT_SECONDS)
-    retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=wait,
-        retry=tenacity.retry_if_exception_type(OSError),
-        reraise=True,
-    )
-    return retrying(function, *arguments)
+    return stores.found(uri) is not None

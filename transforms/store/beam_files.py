@@ -39,6 +39,11 @@ def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     return _tried(uri, _read, uri, max_bytes)
 
 
+def download(uri: str, path: str) -> Tried[None]:
+    """Copies a file to a local path."""
+    return _tried(uri, _download, uri, path)
+
+
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces."""
     opening = functools.partial(FileSystems.open, compression_type=_RAW)
@@ -73,6 +78,12 @@ def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterat
         name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
         # A file system that doesn't know gives Beam's default, 0.
         yield Listed(metadata.path, name, metadata.size_in_bytes, modified or None)
+
+
+def _download(uri: str, path: str) -> None:
+    size = FileSystems.get_filesystem(uri).size(uri)
+    with FileSystems.open(uri, compression_type=_RAW) as file:
+        limits.copy(uri, file, path, size)
 
 
 def _read(uri: str, max_bytes: Optional[int]) -> bytes:

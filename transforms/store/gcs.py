@@ -2,7 +2,7 @@
 
 In: URIs `gs://BUCKET/OBJECT`. Per call, without failures, the requests are
 
-    read      1, checked against the checksum that came with it
+    read      1, checked against the checksum that came with it; `download` likewise
     write     1, always multipart; conditional where nothing may be overwritten; the size and the
               checksum in its answer are those of the object as stored
     size      1
@@ -92,6 +92,11 @@ def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     return _tried(uri, _download, uri, max_bytes)
 
 
+def download(uri: str, path: str) -> Tried[None]:
+    """Copies an object to a local path, checked against its checksum."""
+    return _tried(uri, _download_to, uri, path)
+
+
 @contextlib.contextmanager
 def opened(uri: str) -> Iterator[BinaryIO]:
     """An object opened to be read in pieces, of `PIECE_BYTES` each."""
@@ -176,8 +181,17 @@ def _new_client(emulator: Optional[str]) -> storage.Client:
 
 def _download(uri: str, max_bytes: Optional[int]) -> bytes:
     data = limits.Capped(uri, max_bytes)
-    _blob(uri).download_to_file(data, checksum="crc32c", timeout=TIMEOUT_SECONDS, retry=None)
+    _download_into(uri, data)
     return data.getvalue()
+
+
+def _download_to(uri: str, path: str) -> None:
+    with open(path, "wb") as file:
+        _download_into(uri, file)
+
+
+def _download_into(uri: str, file: BinaryIO) -> None:
+    _blob(uri).download_to_file(file, checksum="crc32c", timeout=TIMEOUT_SECONDS, retry=None)
 
 
 def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:

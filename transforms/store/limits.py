@@ -2,14 +2,17 @@
 
 In: bytes as a store hands them out, and the cap, None for none. Out: the same bytes. `TooLarge`,
 naming the URI, the cap and the way out, for a file that has more; of it no more than the cap and
-one read of the store's is held.
+one read of the store's is held. `copy` does the same for a file that is never held whole.
 """
 
 import errno
 import io
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
 from . import uris
+
+# Of a file that is copied, at once.
+_PIECE_BYTES = 1 << 20
 
 
 class TooLarge(OSError):
@@ -36,6 +39,20 @@ def asked_for(max_bytes: Optional[int], size: int) -> int:
     (11, 101, 1001)
     """
     return (size if max_bytes is None else min(size, max_bytes)) + 1
+
+
+def copy(uri: str, reading: BinaryIO, path: str, size: int) -> None:
+    """Writes what `reading` gives to a file; `OSError` unless it is just `size` bytes."""
+    left = size + 1
+    with open(path, "wb") as writing:
+        while chunk := reading.read(min(_PIECE_BYTES, left)):
+            writing.write(chunk)
+            left -= len(chunk)
+    came = size + 1 - left
+    if came != size:
+        what = "was cut off" if came < size else "grows while it is copied"
+        rule = f"it {what}: {came} of its {size} bytes came"
+        raise OSError(errno.EIO, rule, uris.without_secrets(uri))
 
 
 def check(uri: str, size: int, max_bytes: Optional[int]) -> None:

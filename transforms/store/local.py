@@ -58,6 +58,11 @@ def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     return tried(_read, uris.local_path(uri), max_bytes)
 
 
+def download(uri: str, path: str) -> Tried[None]:
+    """Copies a file to a path."""
+    return tried(_download, uri, path)
+
+
 def opened(uri: str) -> BinaryIO:
     """A file opened to be read in pieces."""
     return open(uris.local_path(uri), "rb")
@@ -135,6 +140,11 @@ def abandon() -> None:
         _abandoned = True
         for private in _private.values():
             _remove(private)
+
+
+def _download(uri: str, path: str) -> None:
+    with opened(uri) as file:
+        limits.copy(uri, file, path, os.fstat(file.fileno()).st_size)
 
 
 def _read(path: str, max_bytes: Optional[int]) -> bytes:

@@ -55,6 +55,8 @@ class Store(Protocol):
         /,
     ) -> Tried[bytes]: ...
 
+    def download(self, uri: str, path: str) -> Tried[None]: ...
+
     def opened(self, uri: str) -> ContextManager[BinaryIO]: ...
 
     def size(self, uri: str) -> Optional[int]: ...
@@ -142,6 +144,11 @@ def try_read(
     return found
 
 
+def download(uri: str, path: str) -> None:
+    """Copies a file that is too large to be held to a local path, every byte of it or an error."""
+    store_of(uri).download(uri, path).get()
+
+
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`."""
     return store_of(uri).opened(uri)
@@ -192,6 +199,13 @@ def try_write(
 def size(uri: str) -> Optional[int]:
     """The size of a file in bytes; None if there is none."""
     return store_of(uri).size(uri)
+
+
+def found(uri: str) -> Optional[Listed]:
+    """What a listing says of one file; None if it is not there."""
+    folder, _, name = uri.rpartition("/")
+    files = listing(folder, start=name, deep=False)
+    return next((file for file in files if file.name == name), None)
 
 
 def listing(

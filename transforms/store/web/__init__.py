@@ -29,7 +29,7 @@ Fails with Python's own errors, each naming the URL without its secrets, the rul
 `ValueError` for what is no URL that can be fetched.
 """
 
-from ..beam_files import listing, opened, remove, size, write
+from ..beam_files import download, listing, opened, remove, size, write
 from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
 from .options import DEFAULTS, WebOptions, checked_networks
@@ -45,6 +45,7 @@ __all__ = [
     "WebOptions",
     "check",
     "checked_networks",
+    "download",
     "listing",
     "opened",
     "read",
