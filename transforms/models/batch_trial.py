@@ -87,7 +87,9 @@ def probe(
     taken, error, alone_exact = [1], 0.0, True
     try:
         (given,) = inner.get_inputs()
-        pictures = _noise(given.shape[1:])
+        random, shape = np.random.default_rng(0), (1, *given.shape[1:])
+        # Tensors with numbers about as large as those of pictures.
+        pictures = [random.normal(0, 1, shape).astype(np.float32) for _ in range(_PROBES)]
         alone = [(original or inner).run(None, {given.name: picture}) for picture in pictures]
         for size in sorted({1, *sizes} if original else {*sizes} - {1}):
             feed = stacked([pictures[index % _PROBES] for index in range(size)], size)
@@ -98,12 +100,6 @@ def probe(
     except Exception as reason:
         _log.info("no batches beyond %d: %s", taken[-1], reason)
     return Batches(tuple(dict.fromkeys(taken)), error, alone_exact)
-
-
-def _noise(shape: Sequence[int]) -> List[Any]:
-    """Tensors about as large as those of pictures, float32 [1, channels, height, width]."""
-    random = np.random.default_rng(0)
-    return [random.normal(0, 1, (1, *shape)).astype(np.float32) for _ in range(_PROBES)]
 
 
 def _difference(outputs: List[Any], alone: List[List[Any]], size: int, as_map: Any) -> float:

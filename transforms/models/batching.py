@@ -42,6 +42,18 @@ class Run(NamedTuple):
     exact: bool
 
 
+class StandIn:
+    """In place of an `onnxruntime.InferenceSession`: what it has not itself is the session's."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # of an instance that is being copied
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
 class _Call:
     """A thread's call, and what becomes of it."""
 
@@ -58,7 +70,7 @@ class _Call:
         self.woken = threading.Event()
 
 
-class Batching:
+class Batching(StandIn):
     """Stands in for an `onnxruntime.InferenceSession`; safe to use from any thread.
 
     Args:
@@ -88,7 +100,7 @@ class Batching:
         as_map: Callable[[Any], Any] = np.asarray,
         check: Callable[[List[Any]], None] = lambda outputs: None,
     ) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.max_size = max_size
         self.wait_seconds = wait_msecs / 1000
         self.sizes = tuple(sorted(sizes))
@@ -102,11 +114,6 @@ class Batching:
         self._waiting: List[_Call] = []
         self._changed = threading.Condition()
         self._led = False
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":  # of an instance that is being copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     def run(
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None

@@ -10,6 +10,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
+from .batching import StandIn
 from .catalogue import Model
 
 # The least side of a map: rembg squeezes a side of one away.
@@ -32,16 +33,8 @@ def checker(model: Model) -> Callable[[Sequence[Any]], None]:
     return _check_numbers_alone if model.gives_logits or model.is_matting else _check_map
 
 
-class CheckedSam:
+class CheckedSam(StandIn):
     """Stands in for the `onnxruntime.InferenceSession` of SAM's decoder, and checks its outputs."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":  # of an instance that is being copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     def run(self, *arguments: Any) -> Any:
         """As `InferenceSession.run`; raises `BadOutput`."""

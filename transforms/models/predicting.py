@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..fast.normalize import normalize
 from ..fast.resample import resize
-from .batching import Batching, Feeds, Run
+from .batching import Batching, Feeds, Run, StandIn
 from .catalogue import Model
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
@@ -30,7 +30,7 @@ _ENDS = re.compile(
 )
 
 
-class Recording:
+class Recording(StandIn):
     """Stands in for the graph inside a rembg session, for one picture.
 
     Args:
@@ -41,13 +41,8 @@ class Recording:
     """
 
     def __init__(self, inner: Any) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.runs: List[Run] = []
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":  # of an instance that is being copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
     def run(
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None

@@ -32,14 +32,14 @@ def import_rembg(deferred: Sequence[str] = PYMATTING) -> ModuleType:
     """rembg, imported once, without these packages; raises what its import raises."""
     with _lock:
         if "rembg" not in sys.modules:
-            left = [name for name in deferred if name not in sys.modules and _is_installed(name)]
+            left = [
+                name
+                for name in deferred
+                if name not in sys.modules and importlib.util.find_spec(name)
+            ]
             with _deferred(left), contextlib.suppress(Exception):
                 return importlib.import_module("rembg")
         return importlib.import_module("rembg")
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 @contextlib.contextmanager

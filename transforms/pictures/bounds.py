@@ -8,6 +8,7 @@ headers alone, and a file with more of them than cameras and tools write is refu
 short or contradicts itself is left to its decoder, which says so better.
 """
 
+import functools
 import re
 import struct
 from contextlib import suppress
@@ -173,10 +174,6 @@ def _check_bmp(data: bytes, header: int = 14) -> None:
         _refuse("BMP in runs with", f"{pixels} pixels", MAX_RUN_PIXELS)
 
 
-def _check_dib(data: bytes) -> None:
-    _check_bmp(data, header=0)
-
-
 def _check_tiff(data: bytes) -> None:
     layout = tiff.layout(data)
     if layout is None:
@@ -220,7 +217,10 @@ _CHECKS: Dict[bytes, Callable[[bytes], None]] = {
     b"\x89PNG": _check_png,
     b"GIF8": _check_gif,
     b"BM": _check_bmp,
-    **{bytes([size, 0, 0, 0]): _check_dib for size in (40, 52, 56, 64, 108, 124)},
+    **{
+        bytes([size, 0, 0, 0]): functools.partial(_check_bmp, header=0)
+        for size in (40, 52, 56, 64, 108, 124)
+    },
     b"II": _check_tiff,
     b"MM": _check_tiff,
     b"\xff\x4f\xff\x51": _check_jpeg2000,
