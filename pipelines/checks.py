@@ -12,6 +12,7 @@ from ..transforms.folder.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import weights as model_files
 from ..transforms.sources import lists, patterns
+from ..transforms.sources.readers import reader
 from ..transforms.store import uris
 from .settings import Settings
 from .status import UsageError
@@ -99,6 +100,6 @@ def _check_list(uri: str) -> None:
         )
     if not lists.is_read_once(uri):  # else whoever reads it will check it
         try:
-            lists.check(uri)
+            reader(uri).check(uri)
         except (ValueError, OSError) as error:
             raise ValueError(f"--input_list {uris.without_secrets(uri)!r}: {error}") from error

@@ -14,8 +14,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Type
+from typing import Any, Dict, Iterator, NamedTuple, Optional
 
 import psutil
 
@@ -72,12 +71,7 @@ class Watch:
         os.environ[_MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         threading.excepthook = self._before
         os.environ.pop(_MARK, None)
 

@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 import apache_beam as beam
 import pyarrow.dataset
@@ -14,6 +14,7 @@ import pytest
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import RemoveBackground, RemoveBackgrounds, SessionConfig, Source, naming
 from rembg_beam.transforms.folder import summary
+from rembg_beam.transforms.sources import readers
 
 
 def job(output: Path, **more: Any) -> RemoveBackgrounds:
@@ -60,6 +61,29 @@ def test_it_finds_pictures_and_goes_on_where_it_stopped(
     assert [name for name, status in again.items() if status == "written"] == ["a.jpg"]
     assert sum(status == "skipped" for status in again.values()) == 5
     assert again["text.jpg"] == "failed"
+
+
+class Tables:
+    """A reader of lists: `name,file` in each line, and no heading."""
+
+    def check(self, uri: str) -> None:
+        assert uri.endswith(".csv")
+
+    def lines(self, uri: str) -> Iterator[bytes]:
+        for line in Path(uri).read_text().splitlines():
+            name, file = line.split(",")
+            yield json.dumps({"uri": file, "name": name}).encode()
+
+
+def test_a_reader_of_lists_is_one_row(
+    photos: Path, tmp_path: Path, tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(readers.READERS, ".csv", Tables())
+    (tmp_path / "list.csv").write_text(f"one,{photos}/a.jpg\ntwo,{photos}/a.png\n")
+    output = tmp_path / "out"
+    arguments = ["--input_list", str(tmp_path / "list.csv"), "--output", str(output)]
+    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert tree(output) == ["one.png", "two.png"]
 
 
 def test_a_collection_of_pictures_names_distinctly(photos: Path, tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ provider that is not in use.
 import json
 import threading
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from .elements import Cutout, Facts, Part, size_of
 from .models import catalogue, sessions
@@ -115,12 +114,7 @@ class Engine:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def remove(self, data: bytes, extras: str = "{}", name: str = "a picture") -> Cutout:

@@ -17,8 +17,7 @@ import os
 import threading
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Dict, Optional, Type
+from typing import Dict, Optional
 
 import psutil
 
@@ -102,12 +101,7 @@ class Lease:
     def __enter__(self) -> "Lease":
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def __del__(self) -> None:

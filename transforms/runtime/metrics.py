@@ -13,10 +13,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from apache_beam.metrics import Metrics
-from apache_beam.metrics.metric import Metrics as _Metrics
 
 NAMESPACE = "rembg_beam"
 
@@ -67,7 +66,7 @@ tally = Tally()
 
 
 @functools.cache
-def _counter(name: str) -> "_Metrics.DelegatingCounter":
+def _counter(name: str) -> Any:
     return Metrics.counter(NAMESPACE, name)
 
 

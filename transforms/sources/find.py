@@ -21,6 +21,7 @@ from ..store import uris
 from . import lists, patterns
 from .lists import InputList
 from .passed_over import PassedOver
+from .readers import reader
 
 STEP = "find"
 
@@ -62,10 +63,10 @@ class FindPictures(beam.DoFn):
 @beam.typehints.with_input_types(InputList)
 @beam.typehints.with_output_types(Source)
 class ReadLists(beam.DoFn):
-    """Reads input lists, or parts of them; empty lines are nothing. See `lists`."""
+    """Reads input lists, or parts of them; empty lines are nothing. See `readers`."""
 
     def process(self, part: InputList) -> Iterator[Any]:
-        for number, line in enumerate(lists.lines(part.uri), start=part.before + 1):
+        for number, line in enumerate(reader(part.uri).lines(part.uri), part.before + 1):
             if line.strip():
                 yield self._source(part.shown, number, line)
 
