@@ -132,7 +132,7 @@ def _skip_existing(settings: Settings, since: Optional[float]) -> SkipExisting:
         parts_of=functools.partial(_parts_of, remove.options, masks),
         parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
         on_existing=settings.on_existing,
-        run=remove.columns(),
+        columns=remove.columns(),
         since=since,
     )
 

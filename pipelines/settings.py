@@ -22,7 +22,7 @@ from ..transforms import (
     read,
     write,
 )
-from ..transforms.folder.existing import ON_EXISTING
+from ..transforms.folder.resume import ON_EXISTING
 from ..transforms.models import catalogue
 from ..transforms.pictures.decode import MAX_PIXELS
 from ..transforms.pictures.options import EMPTY_MASK_CHOICES, VITMATTE_MODELS

@@ -91,8 +91,7 @@ def _run_over(
         stores.begin(output)
         given = lists.keep(output, run)
         remembered = record.remember(
-            parsed.settings.remove_background(),
-            overwrites=parsed.settings.on_existing == "overwrite",
+            parsed.settings.remove_background(), parsed.settings.on_existing
         )
         present = presence.Presence(output, run)
     except record.OtherSettings as error:
