@@ -160,15 +160,7 @@ def of_picture(
         files = [file for file in files if _counts(file, since)]
     file_of = {file.part: file for file in files}
     found = [file_of[part] for part in parts if part in file_of]
-    # Newest last. Found done, as a run's row may say, is no evidence of who made it.
-    telling = sorted(
-        (
-            row
-            for row in rows
-            if found and (row.written or row.error or row.empty) and _speaks_of(row, found)
-        ),
-        key=lambda row: row.run_id,
-    )
+    telling = _telling(rows, found) if found else []
     last = telling[-1] if telling else None
     failed_last = bool(last and not last.written and not difference(source, last))
     made = next((row for row in reversed(telling) if row.written), None)
@@ -190,9 +182,15 @@ def _counts(file: OutputFile, since: Optional[float]) -> bool:
     return file.modified is not None and file.modified > since
 
 
-def _speaks_of(row: EarlierRow, found: Sequence[OutputFile]) -> bool:
-    """Whether a row may tell what made these files: none is newer."""
-    return row.at is None or all((file.modified or 0) <= row.at for file in found)
+def _telling(rows: Sequence[EarlierRow], found: Sequence[OutputFile]) -> List[EarlierRow]:
+    """The rows that may tell what made these files, the newest last.
+
+    No file is newer than its row; and that a run found it done says nothing of who made it.
+    """
+    newest = max(file.modified or 0 for file in found)
+    telling = [row for row in rows if row.at is None or newest <= row.at]
+    telling = [row for row in telling if row.written or row.error or row.empty]
+    return sorted(telling, key=lambda row: row.run_id)
 
 
 def difference(source: Source, row: EarlierRow) -> Optional[str]:
