@@ -504,12 +504,12 @@ def test_of_many_runs_the_last_of_each_kind_is_kept() -> None:
     told = [
         (each,)
         for number in range(20)
-        for _, each in earlier.keyed_told(row_of(f"{number:02}", **columns[number % 5]))
+        for _, each in earlier.keyed_row(row_of(f"{number:02}", **columns[number % 5]))
     ]
     random.Random(0).shuffle(told)
     some, others = existing.last_of_each_kind(told[:9]), existing.last_of_each_kind(told[9:])
     kept = existing.last_of_each_kind([some, others])
-    assert sorted(each.run for each in kept) == ["15", "16", "17", "18", "19"]
+    assert sorted(each.run_id for each in kept) == ["15", "16", "17", "18", "19"]
 
 
 def test_fail_mode_refuses_whatever_is_there(go: Any, tmp_path: Path, photos: Path) -> None:

@@ -19,8 +19,9 @@ from apache_beam.transforms.window import GlobalWindows
 
 from .elements import Source, as_source
 from .folder.earlier import FailedSources
-from .folder.existing import ON_EXISTING, SkipExisting
+from .folder.existing import SkipExisting
 from .folder.manifest import WriteManifest, new_run_id
+from .folder.resume import ON_EXISTING
 from .folder.summary import WriteSummary
 from .models import catalogue
 from .models.config import SessionConfig
@@ -166,7 +167,7 @@ class RemoveBackgrounds(beam.PTransform):
             parts_of=functools.partial(_parts_of, remove.options, masks),
             parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
             on_existing=self.on_existing,
-            run=remove.columns(),
+            columns=remove.columns(),
             since=self.since,
         )
 

@@ -81,7 +81,7 @@ def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
     try:
         stores.begin(output)
         input_list = lists.keep(output, run_id)
-        remembered = record.remember(job.remove, overwrites=job.on_existing == "overwrite")
+        remembered = record.remember(job.remove, job.on_existing)
         present = presence.Presence(output, run_id)
     except record.OtherSettings as error:
         raise UsageError(str(error)) from error

@@ -1,8 +1,8 @@
 """Earlier: an output folder -> what the manifests of earlier runs say of its pictures.
 
-In: the URI of an output folder. Out: what was said of each picture last, by the name of its output,
-or the sources that failed last. Rows of versions without a column have None for it. Fails as
-`files.read` does, and with `BadManifest` for a file that is none: rows decide what is to be done.
+In: the URI of an output folder. Out: rows, by the name of the picture's output, or the sources that
+failed last. Rows of versions without a column have None for it. Fails as `stores.read` does, and
+with `BadManifest` for a file that holds no rows, since they decide what is to be done.
 """
 
 import io
@@ -17,42 +17,20 @@ from ..sources.lists import BadLine
 from ..store import stores, uris
 from . import layout
 from .manifest import SCHEMA
+from .resume import EarlierRow
 
 # Without these a table says nothing of pictures.
 _NEEDED = {"uri", "status", "outputs", "metadata"}
 
 
 class BadManifest(OSError):
-    """A file among the manifests is none."""
-
-
-class Told(NamedTuple):
-    """What a run said of a picture.
-
-    Attributes:
-      run: its id, which sorts by time.
-      at: when its manifest was written, by the store's clock; None if the store doesn't say.
-      uri, extras: of the picture.
-      failed: the error it failed with, None if it didn't.
-      written: whether the run made its outputs.
-      empty: whether it made none, since the mask was empty.
-      facts: of its outputs, None if it had none.
-    """
-
-    run: str
-    at: Optional[float]
-    uri: str
-    extras: str
-    failed: Optional[str]
-    written: bool
-    empty: bool
-    facts: Optional[Facts]
+    """A file among the manifests that holds no rows."""
 
 
 class Manifest(NamedTuple):
-    """A file of rows: its run, its URI, and when it was written, by the store's clock."""
+    """A file of rows: its run's id, its URI, and when it was written, by the store's clock."""
 
-    run: str
+    run_id: str
     uri: str
     at: Optional[float]
 
@@ -61,9 +39,9 @@ def manifests(output: str) -> Iterator[Manifest]:
     """The manifest files under an output folder."""
     folder = uris.join(output, layout.MANIFEST)
     for file in stores.listing(folder):
-        run, _, name = file.name.partition("/")
-        if run.startswith("run=") and name.endswith(".parquet"):
-            yield Manifest(run.removeprefix("run="), file.uri, file.modified)
+        partition, _, name = file.name.partition("/")
+        if partition.startswith("run=") and name.endswith(".parquet"):
+            yield Manifest(partition.removeprefix("run="), file.uri, file.modified)
 
 
 def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
@@ -77,7 +55,7 @@ def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
             raise ValueError(f"it has no column {', '.join(sorted(absent))}")
         for batch in table.iter_batches():
             for row in _typed(batch).to_pylist():
-                yield {**row, "run": manifest.run, "at": manifest.at}
+                yield {**row, "run": manifest.run_id, "at": manifest.at}
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadManifest(
             f"the manifest {uris.without_secrets(manifest.uri)!r} can't be read ({error}): which "
@@ -120,25 +98,26 @@ class EarlierRows(beam.PTransform):
         )
 
 
-def keyed_told(row: Dict[str, Any]) -> Iterator[Tuple[str, Told]]:
-    """The name of a picture's output, and what the row says of it."""
+def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, EarlierRow]]:
+    """The row, by the name of its picture's output; nothing if it has no name."""
     if not row.get("name"):
         return
     facts = None
     if row["outputs"]:
         facts = Facts(**{name: row.get(name) for name in Facts._fields})
-    failed = row.get("error") or FAILED if row["status"] == FAILED else None
-    told = Told(
-        run=row["run"],
-        at=row["at"],
-        uri=row["uri"],
-        extras=row.get("extras") or "{}",
-        failed=failed,
-        written=row["status"] == WRITTEN,
-        empty=row["status"] == SKIPPED and not row["outputs"],
-        facts=facts,
+    yield (
+        naming.output_name(row["name"], ""),
+        EarlierRow(
+            run_id=row["run"],
+            at=row["at"],
+            uri=row["uri"],
+            extras=row.get("extras") or "{}",
+            error=row.get("error") or FAILED if row["status"] == FAILED else None,
+            written=row["status"] == WRITTEN,
+            empty=row["status"] == SKIPPED and not row["outputs"],
+            facts=facts,
+        ),
     )
-    yield naming.output_name(row["name"], ""), told
 
 
 # Failures that say nothing of the picture itself, and come again without a change of the inputs.
@@ -146,7 +125,7 @@ _NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__
 
 
 def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
-    """The output's name, the run, and the picture if it failed."""
+    """The name of its output -> the run's id, and the picture if it failed."""
     if not row.get("name") or row.get("error") in _NO_RETRY:
         return
     again = None
@@ -155,8 +134,8 @@ def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Opti
     yield naming.output_name(row["name"], ""), (row["run"], again)
 
 
-def _latest(said: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
-    return max(said, key=lambda each: each[0])
+def _latest(by_run: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
+    return max(by_run, key=lambda each: each[0])
 
 
 def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
@@ -166,10 +145,11 @@ def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[S
 
 
 class FailedSources(beam.PTransform):
-    """The pictures whose outputs the last run that was to make them failed at.
+    """The pictures whose last row is a failure.
 
-    Left out are those that were refused for sharing a name, or for an output that was there, lines
-    that named no picture, and pictures that got no name: they need a change of the inputs.
+    Rows of pictures that were refused for sharing a name, or for an output that was there, don't
+    count, nor do those of lines that named no picture, and of pictures without a name: they need a
+    change of the inputs.
 
     Args:
       output: the output folder.

@@ -8,7 +8,7 @@ In: `Outcome` rows, bounded. Out: the URIs of the files `OUTPUT/_manifest/run=ID
 Rows are packed where they come up, so only some bytes of each cross a shuffle. One worker makes the
 files of all, each written whole by `store.stores`: nothing half-finished lies in the data set,
 nothing is renamed, and a repeated bundle writes as many files under the same names. Fails as
-`files.write` does, and with it the pipeline.
+`stores.write` does, and with it the pipeline.
 """
 
 import datetime
@@ -66,13 +66,13 @@ def new_run_id() -> str:
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{uuid.uuid4().hex[:6]}"
 
 
-def folder(output: str, run: str) -> str:
+def folder(output: str, run_id: str) -> str:
     """The folder of a run's rows.
 
     >>> folder("gs://bucket/out", "r1")
     'gs://bucket/out/_manifest/run=r1'
     """
-    return uris.join(output, layout.run_folder(run))
+    return uris.join(output, layout.run_folder(run_id))
 
 
 def row(outcome: Outcome) -> Dict[str, Any]:
@@ -127,10 +127,10 @@ def _pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
 
 
 def _write(
-    packed: Tuple[str, Iterable[bytes]], output: str, run: str, rows_per_file: int
+    packed: Tuple[str, Iterable[bytes]], output: str, run_id: str, rows_per_file: int
 ) -> Iterator[str]:
     for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
-        name = f"{layout.run_folder(run)}/part-{number:05d}.parquet"
+        name = f"{layout.run_folder(run_id)}/part-{number:05d}.parquet"
         yield stores.write(
             output, name, encode(table), "application/vnd.apache.parquet", durable=True
         ).uri

@@ -4,7 +4,7 @@ In: an output folder and a run's id. Out: what to say of other runs that are at 
 file is written again every `BEAT_SECONDS`, and removed at its end. One that was killed leaves it:
 of this machine's that is known at once, of others' when three beats have not come; the next run
 removes it. A run costs three requests, the last of which is free on gs://, and one for each beat.
-Beginning fails as `files.write` and `files.listing` do; what goes wrong later stops no run.
+Beginning fails as `stores.write` and `stores.listing` do; what goes wrong later stops no run.
 """
 
 import contextlib

@@ -21,7 +21,7 @@ from ..setting import changed
 from ..store import stores, uris
 from ..store.limits import TooLarge
 from ..store.listed import Listed
-from . import layout
+from . import layout, resume
 from .earlier import manifests
 
 if TYPE_CHECKING:
@@ -58,14 +58,15 @@ class Remembered(NamedTuple):
     since: Optional[float] = None
 
 
-def remember(remove: "RemoveBackground", *, overwrites: bool) -> Remembered:
+def remember(remove: "RemoveBackground", on_existing: str) -> Remembered:
     """Writes what the folder is made with, unless it says so already.
 
     Args:
       remove: what the run does.
-      overwrites: whether the run writes again what is there.
+      on_existing: "skip", "overwrite" or "fail" what is there already.
     """
     output, now = remove.output, settings_of(remove)
+    overwrites = on_existing == "overwrite"
     before = _read(output, overwrites)
     if not before and not overwrites:
         try:
@@ -75,7 +76,9 @@ def remember(remove: "RemoveBackground", *, overwrites: bool) -> Remembered:
             before = _read(output, False)
     if not before or _differences(before, now):
         holds = _holds_outputs(output)
-        if not overwrites and (holds or not _has_ended(output)):
+        replaceable = not holds and (overwrites or _has_ended(output))
+        case = resume.Case("same" if replaceable else "other", on_existing)
+        if resume.decide(case) is resume.Action.REFUSE_RUN:
             raise OtherSettings(_made_otherwise(before or {}, now, output))
         if holds:
             now[REPLACED] = True

@@ -70,20 +70,21 @@ class WriteSummary(beam.PTransform):
         return (
             outcomes
             | "Count by status" >> beam.CombineGlobally(Summarize())
-            | "Write the counts" >> beam.Map(write, output=self.output, run=self.run)
+            | "Write the counts" >> beam.Map(write, output=self.output, run_id=self.run)
         )
 
 
-def write(summary: Summary, *, output: str, run: str) -> str:
+def write(summary: Summary, *, output: str, run_id: str) -> str:
     """Writes the document and returns its URI."""
-    document: Dict[str, Any] = {"run": run, **summary._asdict()}
+    document: Dict[str, Any] = {"run": run_id, **summary._asdict()}
     data = json.dumps(document, indent=2, ensure_ascii=False).encode()
-    return stores.write(output, layout.summary(run), data, "application/json", durable=True).uri
+    path = layout.summary(run_id)
+    return stores.write(output, path, data, "application/json", durable=True).uri
 
 
-def read(output: str, run: str) -> Summary:
-    """The summary that `write` wrote; fails as `files.read` does, and with `ValueError`."""
-    document = json.loads(stores.read(uris.join(output, layout.summary(run))).data)
+def read(output: str, run_id: str) -> Summary:
+    """The summary that `write` wrote; fails as `stores.read` does, and with `ValueError`."""
+    document = json.loads(stores.read(uris.join(output, layout.summary(run_id))).data)
     try:
         return Summary(document["counts"], [tuple(shown) for shown in document["failures"]])
     except (KeyError, TypeError) as error:
