@@ -64,11 +64,13 @@ class Connections:
         self._opened = options.opened()
         self._resolver = resolver
         self._dial = dial
+        # urllib3 makes connections on the thread that asks, and hands them nothing of ours.
         self._thread = threading.local()
         self._pools = urllib3.PoolManager(
             num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
         )
-        _URLLIB3_LOG.addFilter(_WITHOUT_QUERIES)
+        for log in _URLLIB3_LOGS:
+            log.addFilter(_WITHOUT_QUERIES)
         self._pools.pool_classes_by_scheme = _pool_classes(self._connect, self._go_on)
 
     def get(self, url: str, headers: Dict[str, str], watch: Watch) -> Any:
@@ -139,7 +141,7 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _WithoutQueries(logging.Filter):
-    """urllib3 logs each request's path, at debug level, and a query may hold secrets."""
+    """urllib3 logs paths, of each request and of malformed headers; a query may hold secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -150,7 +152,7 @@ class _WithoutQueries(logging.Filter):
         return True
 
 
-_URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+_URLLIB3_LOGS = [logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool")]
 _WITHOUT_QUERIES = _WithoutQueries()
 
 
@@ -170,9 +172,6 @@ def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
             else:
                 go_on(self.sock)
             super().request(*arguments, **more)  # type: ignore[misc]
-            # For what urllib3 says of malformed headers.
-            told = self._response_options
-            self._response_options = told._replace(request_url=told.request_url.partition("?")[0])
 
     class Connection(Watched, HTTPConnection):
         pass

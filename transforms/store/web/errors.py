@@ -8,7 +8,7 @@ import errno
 import http.client
 import socket
 import ssl
-from typing import NoReturn, Optional
+from typing import NoReturn, Optional, Tuple, Type
 
 from urllib3.exceptions import (
     DecodeError,
@@ -103,6 +103,9 @@ def of_closed(closed: Closed, uri: str) -> HostBusy:
 _SLOWER = "run the same command again later, with fewer --connections_per_host or processes"
 
 
+# An error of Python's: its class, errno and rule.
+_Told = Tuple[Type[OSError], Optional[int], str]
+
 _BROKEN = (ConnectionError, http.client.HTTPException, ProtocolError, SSLError, ssl.SSLError)
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
@@ -118,43 +121,48 @@ _NOT_HTTP = (
 def raise_as_python(error: Exception, url: str) -> NoReturn:
     """Raises what urllib3 raised as what Python's own libraries would have, naming the URL."""
     error, shown = _unwrapped(error), uris.without_secrets(url)
-    if isinstance(error, Refused):
-        raise PrivateAddress(errno.EACCES, _of_refusal(error), shown) from None
-    if isinstance(error, socket.gaierror):
-        if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
-            raise ConnectionError(
-                errno.EAGAIN, "its host's name isn't resolved now", shown
-            ) from None
-        raise OSError(errno.EINVAL, "its host's name is not known", shown) from None
-    if isinstance(error, (SilentServer, TimeoutError)):
-        rule = f"no connection within {CONNECT_SECONDS:g} s, or {SILENCE_SECONDS:g} s of silence"
-        raise TimeoutError(errno.ETIMEDOUT, rule, shown) from None
-    if isinstance(error, ssl.SSLCertVerificationError):
-        rule = f"its server's certificate is not valid: {error.verify_message}"
-        raise OSError(errno.EACCES, rule, shown) from None
-    if isinstance(error, IncompleteRead):
-        rule = f"its answer ended after {error.partial} bytes, {error.expected} before its end"
-        raise ConnectionError(errno.EPIPE, rule, shown) from None
-    if isinstance(error, DecodeError):
-        rule = f"its Content-Encoding can't be undone: {refusals.in_short(str(error))}"
-        raise OSError(errno.EINVAL, rule, shown) from None
     if isinstance(error, (LocationValueError, UnicodeError)):
         raise ValueError(f"{shown!r} is no URL that can be fetched") from None
-    if type(error) in _NOT_HTTP:
-        rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
-        raise OSError(errno.EPROTO, rule, shown) from None
+    told = _of_connecting(error) or _of_answer(error)
+    if told is None:
+        raise error
+    kind, number, rule = told
+    raise kind(number, rule, shown) from None
+
+
+def _of_connecting(error: Exception) -> Optional[_Told]:
+    if isinstance(error, Refused):
+        return PrivateAddress, errno.EACCES, _of_refusal(error)
+    if isinstance(error, socket.gaierror):
+        if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
+            return ConnectionError, errno.EAGAIN, "its host's name isn't resolved now"
+        return OSError, errno.EINVAL, "its host's name is not known"
+    if isinstance(error, (SilentServer, TimeoutError)):
+        rule = f"no connection within {CONNECT_SECONDS:g} s, or {SILENCE_SECONDS:g} s of silence"
+        return TimeoutError, errno.ETIMEDOUT, rule
+    if isinstance(error, ssl.SSLCertVerificationError):
+        rule = f"its server's certificate is not valid: {error.verify_message}"
+        return OSError, errno.EACCES, rule
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
-        rule = f"its host can't be reached: {error.strerror}"
-        raise ConnectionError(errno.ECONNREFUSED, rule, shown) from None
-    if isinstance(error, _BROKEN):
-        rule = f"its connection broke: {refusals.in_short(str(error)) or type(error).__name__}"
-        raise ConnectionError(errno.ECONNRESET, rule, shown) from None
-    if isinstance(error, HTTPError):
-        rule = f"its answer is not as HTTP has it: {refusals.in_short(str(error))}"
-        raise OSError(errno.EPROTO, rule, shown) from None
+        return ConnectionError, errno.ECONNREFUSED, f"its host can't be reached: {error.strerror}"
+    return None
+
+
+def _of_answer(error: Exception) -> Optional[_Told]:
+    said = refusals.in_short(str(error))
+    if isinstance(error, IncompleteRead):
+        rule = f"its answer ended after {error.partial} bytes, {error.expected} before its end"
+        return ConnectionError, errno.EPIPE, rule
+    if isinstance(error, DecodeError):
+        return OSError, errno.EINVAL, f"its Content-Encoding can't be undone: {said}"
+    if isinstance(error, _BROKEN) and type(error) not in _NOT_HTTP:
+        rule = f"its connection broke: {said or type(error).__name__}"
+        return ConnectionError, errno.ECONNRESET, rule
+    if isinstance(error, (HTTPError, http.client.HTTPException)):
+        return OSError, errno.EPROTO, f"its answer is not as HTTP has it: {said}"
     if isinstance(error, OSError) and error.filename is None:
-        raise OSError(error.errno, refusals.in_short(str(error)), shown) from None
-    raise error
+        return OSError, error.errno, said
+    return None
 
 
 def _of_refusal(error: Refused) -> str:
