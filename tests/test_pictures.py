@@ -21,8 +21,10 @@ from rembg_beam.transforms.engine import check_encoding
 from rembg_beam.transforms.fast import png
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import errors
+from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
+from rembg_beam.transforms.pictures.picture import Picture
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +134,24 @@ def test_pymatting_under_threads_and_numbas_workqueue_does_not_abort() -> None:
     assert guarded.stdout == "done\n", guarded.stderr
     unguarded = subprocess.run([*command, "unguarded"], capture_output=True, text=True)
     assert "terminating" in unguarded.stderr, "then the guard is not needed any more"
+
+
+def test_what_a_call_puts_into_rembgs_globals_is_its_own(
+    picture: Callable[..., Image.Image],
+) -> None:
+    modules = (rembg.bg, rembg.matting)
+    before = [dict(vars(module)) for module in modules]
+
+    def nothing(variant: str) -> Any:
+        raise LookupError(variant)
+
+    options = RemoveOptions(vitmatte=True, vitmatte_model="base-composition-1k")
+    mask = Image.new("L", picture().size, 100)
+    with pytest.raises(LookupError, match="base-composition-1k"):
+        cut_out(Picture(picture()), [mask], options, vitmatte=nothing)
+    for module, held in zip(modules, before, strict=True):
+        assert vars(module).keys() == held.keys()
+        assert all(value is held[name] for name, value in vars(module).items())
 
 
 def test_extras_reach_the_model(picture: Callable[..., Image.Image]) -> None:

@@ -1,9 +1,12 @@
-"""The same bits, sooner: loops that give what Pillow and rembg give, compiled by numba.
+"""The same bits, sooner, than Pillow and rembg give them.
 
-    twin      a fast function beside a slow one: proved once, loaded when it pays
-    resample  Pillow's Lanczos filter
-    plain     rembg's plain cutout
+    jpeg       a JPEG decoded, by libjpeg-turbo alone
+    twin       a fast function beside a slow one: proved once, loaded when it pays
+    resample   Pillow's Lanczos filter, a twin
+    normalize  the tensor that a model takes
+    plain      rembg's plain cutout, a twin
+    png        a PNG of the same pixels, by one filter and ISA-L
 
-Loading them takes most of a second in each process, and compiling them some more once per machine,
-so a short run never does; see `twin`.
+Twins are loops compiled by numba. Loading them takes most of a second in each process, and
+compiling them some more once per machine, so a short run never does; see `twin`.
 """

@@ -21,8 +21,8 @@ from PIL import Image
 
 from ..fast.normalize import normalize
 from ..fast.resample import resize
+from . import catalogue
 from .batching import Batching, Feeds, Run, StandIn
-from .catalogue import Model
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
 _ENDS = re.compile(
@@ -89,7 +89,7 @@ def _recorded(session: Any) -> Tuple[Any, List[Run]]:
     return recorded, recorded.inner_session.runs
 
 
-def as_map_of(model: Model) -> Callable[[Any], Any]:
+def as_map_of(model: catalogue.Model) -> Callable[[Any], Any]:
     """What makes of a model's first output the map that rembg stretches to a mask.
 
     >>> float(as_map_of(catalogue.find("birefnet-general"))(0.0))
@@ -103,7 +103,7 @@ def _sigmoid(values: Any) -> Any:
     return 1 / (1 + np.exp(-values))
 
 
-def peak(run: Run, model: Model) -> float:
+def peak(run: Run, model: catalogue.Model) -> float:
     """The highest value of a map, float32 [1, 1, height, width], as rembg has it before stretching.
 
     >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), catalogue.find("u2net"))
