@@ -1,4 +1,4 @@
-"""The command `rembg-beam`: settings -> graph -> run.
+"""The command `rembg-beam`: settings -> job -> run.
 
     cli           which of the commands is meant
     status        how it ends
@@ -8,7 +8,7 @@
     documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
     record        what an output folder remembers of the settings that made it
-    graph         settings -> the pipeline's transforms
+    checks        settings -> the job, or what is wrong with them
     progress      what a person sees while it runs
     logs          which words go to which stream
     presence      which other runs are at work on the output folder

@@ -4,12 +4,12 @@ Fails with `UsageError` for one that Beam doesn't know, naming the nearest.
 """
 
 import argparse
-import difflib
 import json
 from typing import Any, Dict, List, Mapping, Sequence, Type, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from ..transforms.setting import did_you_mean
 from .status import UsageError
 
 View = TypeVar("View", bound=PipelineOptions)
@@ -79,8 +79,8 @@ def checked(others: Sequence[str], own: Sequence[str]) -> List[str]:
     if not flag.startswith("-"):
         raise UsageError(f"{unknown[0]!r} belongs to no flag; inputs are given by --input")
     every = [*own, *(f"--{name}" for name in names())]
-    near = difflib.get_close_matches("--" + flag.lstrip("-").replace("-", "_"), every, n=1)
-    hint = f"; did you mean {near[0]}?" if near else "; --help lists the command's own"
+    plain = "--" + flag.lstrip("-").replace("-", "_")
+    hint = did_you_mean(plain, every, "; --help lists the command's own", str)
     raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
 
 

@@ -1,74 +1,112 @@
-"""How a run ends that was not interrupted: what it says, and its exit status.
+"""How a run ends: what it says, its exit status, and what it leaves in the output folder.
 
-In: a run that ended, with the settings and the folder's record. Out: the summary on stdout, or why
-it failed on stderr; the exit status; the record, settled or taken back. What can't be read or
-changed by then is said, and stops nothing.
+In: a run that ended or was interrupted, and what it began with. Out: the summary on stdout, or why
+it failed on stderr; the exit status; the folder's record, settled or taken back. What can't be read
+or changed by then is said, and stops nothing.
 """
 
 import contextlib
 import math
-from typing import Any, NamedTuple, Optional, TextIO
+import os
+import sys
+import time
+from typing import Any, NamedTuple, NoReturn, Optional, TextIO
 
+from ..transforms import RemoveBackgrounds
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.folder import summary
 from ..transforms.folder.manifest import folder
 from ..transforms.runtime import metrics
 from ..transforms.store import stores, uris
-from . import logs, record, values
+from . import logs, record, values, workers
+from .piped import Lists
+from .presence import Presence
 from .running import Running
 from .settings import Settings
 from .status import FAILED_RUN, OK
 
-
-class Started(NamedTuple):
-    """A run's id, and when it began by the store's clock, if that is known."""
-
-    run: str
-    at: Optional[float]
+# For killed processes to let go of their files; another run keeps its own.
+SWEEP_SECONDS = 1.0
 
 
-class Finished(NamedTuple):
-    """A run that came to its end: what it did, and how long it took."""
+class StartedRun(NamedTuple):
+    """A run that has begun.
 
-    summary: summary.Summary
-    seconds: float
+    Attributes:
+      job: what it does.
+      settings: that it was made of.
+      lists: its input lists, kept for workers while it lasts.
+      remembered: what the output folder's record says.
+      presence: its being at work there.
+    """
+
+    job: RemoveBackgrounds
+    settings: Settings
+    lists: Lists
+    remembered: record.Remembered
+    presence: Presence
 
 
-def report(
-    running: Running,
-    given: Settings,
-    remembered: record.Remembered,
-    started: Started,
-    stdout: TextIO,
-) -> int:
+def report(run: Running, started: StartedRun, stdout: TextIO) -> int:
     """Says what the run did; its exit status."""
-    if running.error is not None:
-        logs.say(f"the run failed: {logs.cause(running.error)}")
-        print_counts(stdout)
-        if running.died:
-            _print_files(given, started.at, stdout)
-        _leave(record.take_back, given, remembered)
+    job = started.job
+    if run.error is not None:
+        logs.say(f"the run failed: {logs.cause(run.error)}")
+        _print_counts(stdout)
+        if run.died:
+            _print_files(started, stdout)
+        _leave(record.take_back, started)
         return FAILED_RUN
-    output = str(given.output)
-    run = started.run
     try:
-        done = summary.read(output, run)
+        done = summary.read(job.remove.output, job.run_id)
     except (OSError, ValueError) as error:
         logs.say(f"the run ended, and its counts can't be read: {error}")
         return FAILED_RUN
-    if not done.total and given.retry_failed:
+    if not done.total and job.retry_failed:
         print("nothing to retry: no picture failed last", file=stdout)
         return OK
     if not done.total:
         logs.say("the run failed: no input matched any picture")
-        _leave(record.take_back, given, remembered)
+        _leave(record.take_back, started)
         return FAILED_RUN
-    _print_summary(Finished(done, running.seconds), folder(output, run), stdout)
-    _leave(record.settle, given, remembered)
-    excess = _too_many_failures(done, given.max_failures)
+    _print_summary(done, run.seconds, folder(job.remove.output, job.run_id), stdout)
+    _leave(record.settle, started)
+    excess = _too_many_failures(done, started.settings.max_failures)
     if excess:
         logs.say(excess)
     return FAILED_RUN if excess else OK
+
+
+def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) -> NoReturn:
+    """Ends the process at once: the runner can't be stopped, the files can."""
+    output = started.job.remove.output
+    with contextlib.suppress(OSError):  # of a terminal that is gone
+        logs.say("interrupted")
+        if run.is_elsewhere:
+            print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
+    if not run.is_elsewhere:
+        started.lists.remove()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
+    workers.end_all()
+    stores.abandon()
+    _sweep(output)
+    started.presence.abandon()
+    with contextlib.suppress(OSError):
+        _print_counts(stdout)
+        print(
+            f"what is written stays in {uris.without_secrets(output)}, no file is half-written; "
+            "the same command goes on from here",
+            file=stdout,
+        )
+        stdout.flush()
+    os._exit(status)
+
+
+def _sweep(output: str) -> None:
+    """Sweeps until nothing is left: a killed process holds its files until its last thread ends."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while not stores.sweep(output) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
@@ -83,21 +121,20 @@ def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[
     return "nothing was written or found done; --max_failures 100% would let that pass"
 
 
-def _leave(change: Any, given: Settings, remembered: record.Remembered) -> None:
+def _leave(change: Any, started: StartedRun) -> None:
     """Changes the folder's record, on which nothing that was done depends any more."""
     try:
-        change(given, remembered)
+        change(started.settings, started.remembered)
     except (KeyboardInterrupt, OSError, ValueError) as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
         logs.say(f"what the folder remembers stays as it is: {why}")
 
 
-def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
-    done = finished.summary
+def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: TextIO) -> None:
     counts = ", ".join(f"{done.counts[status]} {status}" for status in STATUSES)
-    rate = done.total / finished.seconds
+    rate = done.total / seconds
     digits = 1 if rate >= 0.1 else 3
-    print(f"{counts}; {finished.seconds:.1f} s, {rate:.{digits}f} pictures/s", file=stdout)
+    print(f"{counts}; {seconds:.1f} s, {rate:.{digits}f} pictures/s", file=stdout)
     for uri, step, error, message in done.failures:
         text = f"{uris.without_secrets(uri)} ({step}, {error}): {message}"
         # A terminal would obey the control characters of a name.
@@ -110,7 +147,7 @@ def _print_summary(finished: Finished, rows: str, stdout: TextIO) -> None:
     print(f"{what}: {uris.without_secrets(rows)}", file=stdout)
 
 
-def print_counts(stdout: TextIO) -> None:
+def _print_counts(stdout: TextIO) -> None:
     """What this process counted; of other processes that did the work it knows nothing."""
     tally = metrics.tally.snapshot()
     if not tally:
@@ -119,14 +156,14 @@ def print_counts(stdout: TextIO) -> None:
     print(f"until then: {counts}", file=stdout)
 
 
-def _print_files(given: Settings, since: Optional[float], stdout: TextIO) -> None:
+def _print_files(started: StartedRun, stdout: TextIO) -> None:
     """How many files the worker processes wrote, of which nothing else is known."""
-    suffix = given.encoding().suffix
+    job, since = started.job, started.presence.since or math.inf
     with contextlib.suppress(OSError, ValueError):
         count = sum(
-            file.name.endswith(suffix) and (file.modified or 0) >= (since or math.inf)
-            for file in stores.listing(str(given.output))
+            file.name.endswith(job.remove.encoding.suffix) and (file.modified or 0) >= since
+            for file in stores.listing(job.remove.output)
         )
         print(f"until then: {count} files written, without rows; ", end="", file=stdout)
-    more = " with --on_existing skip" if given.on_existing == "fail" else ""
+    more = " with --on_existing skip" if job.on_existing == "fail" else ""
     print(f"the same command{more} goes on from here", file=stdout)

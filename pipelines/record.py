@@ -13,7 +13,7 @@ import math
 from contextlib import suppress
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from ..transforms import SessionConfig, naming, strict_json
+from ..transforms import Encoding, RemoveOptions, SessionConfig, naming, strict_json
 from ..transforms.folder.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import weights as model_files
@@ -85,7 +85,7 @@ def settle(given: Settings, remembered: Remembered) -> None:
     """After a run: forgets that others made what was there, once nothing of theirs is left."""
     if remembered.since is None:
         return
-    output, suffix = str(given.output), given.encoding().suffix
+    output, suffix = str(given.output), given.part(Encoding).suffix
     if all((file.modified or 0) > remembered.since for file in _outputs(output, suffix)):
         record = {k: value for k, value in remembered.record.items() if k != REPLACED}
         _rewrite(output, remembered, record)
@@ -106,11 +106,11 @@ def take_back(given: Settings, remembered: Remembered) -> None:
 
 def of(given: Settings) -> Dict[str, Any]:
     """What the pixels of a run follow from, as JSON has it."""
-    session = given.session()
+    session = given.part(SessionConfig)
     document = {
         "model": session.model,
         _CHECKSUM: _checksum(session),
-        **changed(given.remove_options(), given.encoding()),
+        **changed(given.part(RemoveOptions), given.part(Encoding)),
     }
     if document[_CHECKSUM] is None:
         places = {name: getattr(session, name) for name in _PLACES}

@@ -1,21 +1,24 @@
 """A run's pipelines: one in a thread of its own, and another where a worker process died.
 
-In: what makes a pipeline of settings. Out: `Running`, which is waited for, with the error or the
+In: what makes a pipeline of a job. Out: `Running`, which is waited for, with the error or the
 result it came to. `pipeline` raises `UsageError` for options of Beam's that make no sense.
 """
 
 import gc
 import threading
 import time
-from typing import Any, Callable, Optional, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Optional
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from ..transforms.sources.lists import InputList
-from . import graph, logs, workers
-from .settings import Settings
+from ..transforms import RemoveBackgrounds
+from . import logs, workers
 from .status import UsageError
+
+# The runner that runs a pipeline in this process.
+HERE = "FnApiRunner"
 
 # For a pipeline to end whose worker processes were killed.
 GRACE_SECONDS = 5.0
@@ -60,8 +63,8 @@ class Running:
     def __init__(
         self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
     ) -> None:
-        self.runner = runner
-        self.start = time.monotonic()
+        self._runner = runner
+        self._start = time.monotonic()
         self.seconds = 0.0
         self.died = 0
         self._make = make
@@ -75,8 +78,9 @@ class Running:
         return self._failed or self._attempt.error
 
     @property
-    def result(self) -> Any:
-        return self._attempt.result
+    def is_elsewhere(self) -> bool:
+        """Whether it goes on without this process."""
+        return self._attempt.result is not None and self._runner != HERE
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within that time."""
@@ -84,7 +88,7 @@ class Running:
         well = ended and self._attempt.error is None
         if self._watch.death is not None and not well:
             ended = not self._replaced(self._watch.death)
-        self.seconds = time.monotonic() - self.start
+        self.seconds = time.monotonic() - self._start
         return ended
 
     def _replaced(self, death: workers.Death) -> bool:
@@ -101,20 +105,13 @@ class Running:
         return True
 
 
-def pipeline(
-    runner: str,
-    options: PipelineOptions,
-    given: Settings,
-    run: str,
-    since: Optional[float],
-    lists: Sequence[InputList],
-) -> beam.Pipeline:
-    """The pipeline of a run, built."""
+def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> beam.Pipeline:
+    """The pipeline of a job, built."""
     try:
         made = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    graph.build(made, given, run, since, lists)
+    _ = made | replace(job)  # Beam ties a transform to the pipeline it was applied to
     return made
 
 

@@ -26,13 +26,17 @@ def _text(value: Any) -> str:
 
 
 def _texts(value: Any) -> Tuple[str, ...]:
-    return tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
+    return tuple(_text(one) for one in _each(value))
+
+
+def _each(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _providers(value: Any) -> Tuple[Any, ...]:
     """Names, `NAME={JSON}`, or in a file `{NAME: {option: value}}`."""
     found: List[Any] = []
-    for one in value if isinstance(value, list) else [value]:
+    for one in _each(value):
         if isinstance(one, dict):
             found += [(name, _json(options)) for name, options in one.items()]
             continue
@@ -44,7 +48,7 @@ def _providers(value: Any) -> Tuple[Any, ...]:
 def _pairs(value: Any) -> Mapping[str, Any]:
     if isinstance(value, dict):
         return value
-    pairs = [_text(one).partition("=") for one in (value if isinstance(value, list) else [value])]
+    pairs = [_text(one).partition("=") for one in _each(value)]
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("must be NAME=VALUE")
     names = [name for name, _, _ in pairs]
@@ -54,22 +58,20 @@ def _pairs(value: Any) -> Mapping[str, Any]:
     return {name: documents.from_yaml(text) for name, _, text in pairs}
 
 
-def _integer(value: Any) -> int:
-    try:
-        if isinstance(value, (bool, float)):
-            raise ValueError
-        return int(value)
-    except (TypeError, ValueError):
-        raise ValueError("must be an integer") from None
+def _number_by(make: Callable[[Any], Any], noun: str, *refused: type) -> Callable[[Any], Any]:
+    def number(value: Any) -> Any:
+        try:
+            if isinstance(value, refused):
+                raise ValueError
+            return make(value)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"must be {noun}") from None
+
+    return number
 
 
-def _number(value: Any) -> float:
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("must be a number") from None
+_integer = _number_by(int, "an integer", bool, float)
+_number = _number_by(float, "a number", bool)
 
 
 def _bytes(value: Any) -> int:
@@ -90,7 +92,7 @@ def _switch(value: Any) -> bool:
 
 
 def _color(value: Any) -> Tuple[int, ...]:
-    parts = value if isinstance(value, list) else [value]
+    parts = _each(value)
     if len(parts) == 1 and isinstance(parts[0], str):
         if "," not in parts[0]:
             color = ImageColor.getcolor(parts[0], "RGBA")

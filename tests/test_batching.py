@@ -387,7 +387,7 @@ def test_pictures_of_many_threads_share_runs(
     made = standins.config(name, rembg_home, max_batch_size=4, max_batch_wait_msecs=200)
     dofn = RemBGDoFn(made)
     dofn.setup()
-    batch = dofn._held[made].session.inner_session
+    batch = dofn.engine._held[made].session.inner_session
     data = [encoded(seed=seed, width=40 + seed) for seed in range(7)] + [b"no picture"]
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda one: cutout_of(dofn.work(("key", one))), data))
@@ -424,7 +424,7 @@ def test_the_peak_is_that_of_the_map_before_it_is_stretched(rembg_home: Path, na
     if name in ("sam", "u2net_cloth_seg"):
         assert peak is None
     else:
-        inner = dofn._held[made].session.inner_session
+        inner = dofn.engine._held[made].session.inner_session
         assert 0 < peak < 1
         with runs.watching() as seen:
             dofn.work(("key", kinds.KINDS["RGB"]()))

@@ -311,7 +311,7 @@ def test_a_wrong_config_names_the_key(
 def bomb(line: str) -> str:
     """Nine aliases on each of twelve lines, each of which stands for all of the line before."""
     lines = [f"bgcolor: &a0 {line.format(*['v'] * 9)}"]
-    for number, name in enumerate(list(settings._FIELDS)[:12], start=1):
+    for number, name in enumerate(list(settings.SETTINGS)[:12], start=1):
         aliases = [f"*a{number - 1}"] * 9
         lines.append(f"{name}: &a{number} {line.format(*aliases)}")
     return "\n".join(lines)

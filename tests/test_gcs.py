@@ -19,7 +19,7 @@ from support import gs
 
 from rembg_beam.pipelines import cli, presence
 from rembg_beam.transforms import Cutout, Encoding, Part, Source, read, write
-from rembg_beam.transforms.elements import Facts
+from rembg_beam.transforms.elements import Facts, RunColumns
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.sources import patterns
 from rembg_beam.transforms.store import gcs, limits, stores
@@ -166,7 +166,7 @@ def test_steps_know_their_attempts(emulator: gs.Emulator, proxy: gs.Proxy) -> No
     assert isinstance(picture, read.Read) and picture.attempts == 3
     proxy.fault = gs.first(1, gs.LOST, of="write")
     cutout = Cutout([Part(".one", b"abc"), Part(".two", b"abc")], "tiny", Facts())
-    step = write.WriteCutouts(output="gs://b/out", encoding=Encoding())
+    step = write.WriteCutouts(output="gs://b/out", encoding=Encoding(), columns=RunColumns("tiny"))
     parts = step.work((Source("gs://b/a.png", "a"), cutout))
     assert isinstance(parts, list) and [part.attempts for part in parts] == [2, 1]
 

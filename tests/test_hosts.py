@@ -245,7 +245,7 @@ def test_attempts_go_on_where_they_were_put_off(reached: Reached, clock: Clock) 
     assert clock.waits == []
 
 
-OPTIONS = WebOptions(user_agent="many hosts")
+OPTIONS = WebOptions(web_user_agent="many hosts")
 
 
 @pytest.fixture

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import kinds
 
-from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig
+from rembg_beam.transforms import (
+    Engine,
+    RemoveBackground,
+    RemoveOptions,
+    SessionConfig,
+)
 from rembg_beam.transforms.runtime import memory
 from rembg_beam.transforms.runtime.memory import READ, RESULT, WORK, Budget
 
@@ -133,7 +138,7 @@ def test_a_run_stays_within_its_budget_and_ends(tmp_path: Path, run: Any) -> Non
 def test_more_is_reckoned_where_more_is_needed() -> None:
     def reckoned(model: str = "tiny", **options: Any) -> int:
         config = SessionConfig(model)
-        return RemBGDoFn(config)._bytes((1000, 1000), RemoveOptions(**options))
+        return Engine(config)._bytes((1000, 1000), RemoveOptions(**options))
 
     plain = reckoned()
     assert plain == 28_000_000

@@ -285,7 +285,7 @@ def test_every_session_inside_is_proved(name: str, rembg_home: Path) -> None:
 
 
 def test_sam_gets_the_providers_and_options_it_ignores(rembg_home: Path) -> None:
-    made = config(catalogue.SAM, rembg_home, session_options={"intra_op_num_threads": 3})
+    made = config(catalogue.SAM, rembg_home, session_option={"intra_op_num_threads": 3})
     session = opening.open_session(made).session
     for inner in (session.encoder, session.decoder):
         assert inner.get_session_options().intra_op_num_threads == 3
@@ -300,7 +300,7 @@ def test_the_cpu_at_the_end_of_a_list_is_no_permission(rembg_home: Path) -> None
 
 def test_options_of_a_provider_reach_onnxruntime(rembg_home: Path) -> None:
     made = config("u2netp", rembg_home, ("CPU", {"use_arena": "0"}))
-    assert made.providers == ((CPU, (("use_arena", "0"),)),)
+    assert made.provider == ((CPU, (("use_arena", "0"),)),)
     assert opening.open_session(made).provider == CPU
 
 
@@ -356,13 +356,13 @@ def test_vitmatte_runs_where_the_model_does(
         opened.append(made)
         return opening.open_session(made)
 
-    made = config("u2netp", rembg_home, session_options={"intra_op_num_threads": 1})
+    made = config("u2netp", rembg_home, session_option={"intra_op_num_threads": 1})
     options = RemoveOptions(vitmatte=True, vitmatte_model="small-composition-1k")
     dofn = RemBGDoFn(made, options=options, opener=opener)
     cutout = cut(dofn, encoded())
     assert isinstance(cutout, Cutout), cutout
     assert [each.model for each in opened] == ["u2netp", "vitmatte-small-composition-1k"]
-    assert all(each.session_options == made.session_options for each in opened)
+    assert all(each.session_option == made.session_option for each in opened)
     rembg.matting._sessions.clear()
     session = rembg.new_session("u2netp", providers=[CPU])
     expected = rembg.remove(
@@ -388,13 +388,13 @@ def test_thirty_two_threads_and_four_dofns_share_one_session(
     opened: collections.Counter[str] = collections.Counter()
 
     def opener(made: SessionConfig) -> opening.Loaded:
-        opened[f"{made.model} {made.session_options}"] += 1
+        opened[f"{made.model} {made.session_option}"] += 1
         return opening.open_session(made)
 
     equal = [config("u2netp", rembg_home) for _ in range(4)]
     unequal = [
         config("silueta", rembg_home),
-        config("u2netp", rembg_home, session_options={"intra_op_num_threads": 2}),
+        config("u2netp", rembg_home, session_option={"intra_op_num_threads": 2}),
     ]
     dofns = [RemBGDoFn(made, opener=opener) for made in (*equal, *unequal)]
     data = encoded()

@@ -17,12 +17,12 @@ from PIL import Image
 from support.cutting import cut, rembgs_own
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
+from rembg_beam.transforms.engine import check_encoding
 from rembg_beam.transforms.fast import png
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import errors
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
-from rembg_beam.transforms.rembg_dofn import check_encoding
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ import pyarrow.dataset
 import pytest
 from support.stdio import stdin
 
-from rembg_beam.pipelines import cli, piped
-from rembg_beam.pipelines.commands import run
+from rembg_beam.pipelines import checks, cli, piped
 from rembg_beam.pipelines.status import UsageError
 from rembg_beam.transforms.sources.lists import InputList
 
@@ -172,9 +171,9 @@ def test_a_list_for_dataflow_may_come_from_a_pipe() -> None:
     from rembg_beam.pipelines.settings import Settings
 
     out = "gs://b/out"
-    run._check_runner("DataflowRunner", Settings(input_list=("-", "/dev/stdin"), output=out))
+    checks.check_runner("DataflowRunner", Settings(input_list=("-", "/dev/stdin"), output=out))
     with pytest.raises(UsageError, match="is a path of this machine"):
-        run._check_runner("DataflowRunner", Settings(input_list=("list.txt",), output=out))
+        checks.check_runner("DataflowRunner", Settings(input_list=("list.txt",), output=out))
 
 
 def test_on_gs_the_list_is_kept_there_for_the_run(

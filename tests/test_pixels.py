@@ -161,7 +161,7 @@ def test_every_model(rembg_home: Path, name: str) -> None:
     if name == catalogue.CLOTH or name in ALIKE:
         pairs = pairs[:1]
     for options, kind in pairs:
-        dofn.options = RemoveOptions(**OPTIONS[options], stack_masks=name == catalogue.CLOTH)
+        dofn.engine.options = RemoveOptions(**OPTIONS[options], stack_masks=name == catalogue.CLOTH)
         data = kinds.KINDS[kind]()
         image, cutout = ours(dofn, data)
         assert_same(image, expected(data, session, OPTIONS[options]))
@@ -189,7 +189,7 @@ def test_whatever_shares_the_batch(
     data = [kinds.KINDS[kind]() for kind in company]
     with ThreadPoolExecutor(len(data)) as pool:
         results = list(pool.map(lambda one: ours(dofn, one), data))
-    batching = dofn._held[made].session.inner_session
+    batching = dofn.engine._held[made].session.inner_session
     assert batching.runs <= batching.calls and batching.max_size == max_batch_size
     for one, (image, cutout) in zip(data, results, strict=True):
         assert_same(image, expected(one, session, {}), levels=int(bool(cutout.facts.batched)))

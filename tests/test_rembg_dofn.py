@@ -74,7 +74,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
         return opening.open_session(config)
 
     one = [SessionConfig("tiny"), SessionConfig("tiny", ["cpu"]), SessionConfig(model="tiny")]
-    other = [SessionConfig("tiny", session_options={"intra_op_num_threads": 2})]
+    other = [SessionConfig("tiny", session_option={"intra_op_num_threads": 2})]
     dofns = [RemBGDoFn(config, opener=opener) for config in (*one, *other) for _ in range(8)]
     threads = [threading.Thread(target=dofn.setup) for dofn in dofns]
     for thread in threads:
@@ -82,7 +82,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
     for thread in threads:
         thread.join()
     assert opened == {one[0]: 1, other[0]: 1}
-    assert len({id(dofn._held[dofn.session].session) for dofn in dofns}) == 2
+    assert len({id(dofn.engine._held[dofn.engine.session].session) for dofn in dofns}) == 2
     for dofn in dofns:
         dofn.teardown()
 
@@ -124,7 +124,7 @@ def test_a_session_that_fails_to_open_is_tried_again() -> None:
 
 
 def test_a_config_is_small_and_picklable() -> None:
-    config = SessionConfig("u2net", [("CUDA", {"device_id": 1}), "CPU"], session_options={"a.b": 1})
+    config = SessionConfig("u2net", [("CUDA", {"device_id": 1}), "CPU"], session_option={"a.b": 1})
     assert pickle.loads(pickle.dumps(config)) == config
     assert len(pickle.dumps(config)) < 500
     assert hash(config) == hash(
@@ -140,12 +140,12 @@ def test_a_config_is_small_and_picklable() -> None:
         ({"model": "u2nett"}, "unknown model 'u2nett'; did you mean 'u2net'"),
         ({"model": "u2net_custom"}, "needs a model_path"),
         ({"model": "withoutbg"}, "uploads every picture"),
-        ({"model": "tiny", "providers": "CUDDA"}, "did you mean 'CUDA'"),
-        ({"model": "tiny", "providers": []}, "providers is empty"),
-        ({"model": "tiny", "providers": ["CPU", "cpu"]}, "twice"),
-        ({"model": "tiny", "providers": [7]}, "holds 7"),
-        ({"model": "tiny", "session_options": {"intra_op_threads": 1}}, "intra_op_num_threads"),
-        ({"model": "tiny", "session_options": {"a.b": [1]}}, "must be a number"),
+        ({"model": "tiny", "provider": "CUDDA"}, "did you mean 'CUDA'"),
+        ({"model": "tiny", "provider": []}, "provider is empty"),
+        ({"model": "tiny", "provider": ["CPU", "cpu"]}, "twice"),
+        ({"model": "tiny", "provider": [7]}, "holds 7"),
+        ({"model": "tiny", "session_option": {"intra_op_threads": 1}}, "intra_op_num_threads"),
+        ({"model": "tiny", "session_option": {"a.b": [1]}}, "must be a number"),
     ],
 )
 def test_configurations_that_cannot_be_are_refused(arguments: Any, message: str) -> None:
@@ -171,7 +171,7 @@ def test_a_failure_after_the_model_keeps_what_was_learnt(encoded: Callable[..., 
 def test_session_options_reach_onnxruntime() -> None:
     config = SessionConfig(
         "tiny",
-        session_options={
+        session_option={
             "graph_optimization_level": "ORT_DISABLE_ALL",
             "intra_op_num_threads": 2,
             "session.intra_op.allow_spinning": "0",

@@ -81,7 +81,7 @@ def test_a_uri_without_secrets_stays_as_it_is(host: str, path: str, scheme: str)
 
 
 # Of a fetcher whose resolver knows no name, for these tests ask no server.
-NO_NAMES = WebOptions(user_agent="nobody")
+NO_NAMES = WebOptions(web_user_agent="nobody")
 
 
 @pytest.fixture(scope="module", autouse=True)

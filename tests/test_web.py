@@ -293,8 +293,8 @@ def test_a_proxy_of_the_environment_is_not_used(
 @pytest.mark.parametrize(
     "options",
     [
-        {"user_agent": "a\r\nHost: b"},
-        {"user_agent": ""},
+        {"web_user_agent": "a\r\nHost: b"},
+        {"web_user_agent": ""},
         {"max_seconds": 0},
         {"connections_per_host": 0},
     ],

@@ -2,16 +2,18 @@
 
     elements            what flows: Source -> Stored -> Cutout -> Outcome
     sources/            a pattern, folder or line of a list becomes Sources   "photos/x/a.jpg"
-    folder/existing     ... of which those that are done are left out         (the command's)
+    folder/existing     ... of which those that are done are left out
     read                its file is read                                      bytes
     pictures/decode     the bytes become an upright image                     Pillow image
     models/             a name becomes a session, one per process             rembg session
     pictures/cutout     rembg removes the background                          Pillow image, RGBA
     pictures/encode     the cutout becomes a file's bytes                     bytes
-    rembg_dofn          ... the step that does these four
+    engine              ... these four, without Beam                          Cutout
+    rembg_dofn          ... and the step that does them
     naming              its name follows from its own input alone             "x/a.jpg.png"
     write               its file appears, whole or not at all                 Outcome
     remove_background   the steps in a row, one outcome for every element
+    job                 a whole job: find, leave what is done, remove, write the rows
     fast/               loops that give Pillow's and rembg's bits sooner, loaded when they pay
     folder/             outcomes become a Parquet data set, and are read again
 
@@ -26,7 +28,9 @@ from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
     from .elements import Cutout, Failure, Outcome, Part, Source, Stored
+    from .engine import Engine
     from .folder.manifest import WriteManifest
+    from .job import RemoveBackgrounds
     from .models.config import SessionConfig
     from .pictures.encode import Encoding
     from .pictures.options import RemoveOptions
@@ -41,11 +45,13 @@ _MODULES = {
     "SessionConfig": "models.config",
     "RemoveOptions": "pictures.options",
     "Encoding": "pictures.encode",
+    "Engine": "engine",
     "RemBGDoFn": "rembg_dofn",
     "Part": "elements",
     "Cutout": "elements",
     "Failure": "elements",
     "RemoveBackground": "remove_background",
+    "RemoveBackgrounds": "job",
     "Outcome": "elements",
     "WriteManifest": "folder.manifest",
 }
@@ -57,11 +63,13 @@ __all__ = [
     "SessionConfig",
     "RemoveOptions",
     "Encoding",
+    "Engine",
     "RemBGDoFn",
     "Part",
     "Cutout",
     "Failure",
     "RemoveBackground",
+    "RemoveBackgrounds",
     "Outcome",
     "WriteManifest",
 ]

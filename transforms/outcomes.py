@@ -7,6 +7,7 @@ from typing import Tuple
 
 import apache_beam as beam
 
+from . import coders as coders
 from .elements import Failure, Outcome, RunColumns, Source, failed
 from .runtime import metrics
 

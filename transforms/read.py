@@ -6,20 +6,20 @@ the tag `FAILURES`. What has to wait for its host is put off, and holds no threa
 """
 
 from functools import partial
-from typing import Any, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple, Optional, Tuple, Union
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
 
+from . import coders as coders
 from .elements import Facts, Failure, Source, Stored, as_source
-from .runtime import memory, metrics
-from .runtime.concurrency import ConcurrentDoFn, Later
+from .runtime import memory
+from .runtime.concurrency import Later
 from .runtime.failures import attempt
 from .runtime.memory import Lease
+from .runtime.step import Step
 from .store import stores, web
 
 STEP = "read"
-FAILURES = "failures"
 
 # Reading waits for the disk or the network, not for a core.
 THREADS = 16
@@ -37,7 +37,7 @@ class Read(NamedTuple):
 
 
 @beam.typehints.with_output_types(Tuple[Source, Stored])
-class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
+class ReadPictures(Step[Source, Read]):
     """Reads each source's file; see the module's docstring.
 
     Args:
@@ -67,21 +67,15 @@ class ReadPictures(ConcurrentDoFn[Source, Union[Read, Failure]]):
     def work(self, source: Source) -> Union[Read, Failure, Later]:
         return attempt(STEP, _read, source.uri, self.max_bytes, self.web_options)
 
-    def emit(self, source: Source, result: Union[Read, Failure], seconds: float) -> Iterator[Any]:
-        source = as_source(source)
-        msecs = round(seconds * 1000)
-        if isinstance(result, Failure):
-            metrics.count_failure(STEP, seconds=seconds)
-            facts = result.facts._replace(read_msecs=msecs)
-            yield TaggedOutput(FAILURES, (source, result._replace(facts=facts)))
-        else:
-            metrics.count_step(STEP, size=len(result.data), seconds=seconds)
-            # The step that takes it accounts for it from here.
-            result.lease.release()
-            facts = Facts(
-                bytes_in=len(result.data), read_attempts=result.attempts, read_msecs=msecs
-            )
-            yield source, Stored(result.data, source.extras, facts)
+    def known(self, source: Source) -> Tuple[Source, Facts]:
+        return as_source(source), Facts()
+
+    def made(self, key: Source, source: Source, result: Read, facts: Facts) -> Tuple[int, Any]:
+        # The step that takes it accounts for it from here.
+        result.lease.release()
+        size = len(result.data)
+        facts = facts._replace(bytes_in=size, read_attempts=result.attempts)
+        return size, (key, Stored(result.data, key.extras, facts))
 
 
 def _read(

@@ -8,13 +8,14 @@ Only URIs cross the shuffle; the three steps are fused behind it. Everything a w
 because of a setting is refused here, while the pipeline is built, with `ValueError`.
 """
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Dict, Optional, Union
+from dataclasses import dataclass, fields
+from typing import Any, Dict, Optional, Tuple, Union
 
 import apache_beam as beam
 
-from . import read, rembg_dofn, write
+from . import read, write
 from .elements import RunColumns, Source, as_source, to_json
+from .engine import check_encoding
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
@@ -23,18 +24,16 @@ from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
-from .rembg_dofn import RemBGDoFn, check_encoding, check_seconds
+from .rembg_dofn import RemBGDoFn
 from .runtime import slow
+from .runtime.failures import FAILURES
+from .setting import REQUIRED, check, documented, setting
 from .store import uris
 from .store.web import WebOptions
 from .write import WriteCutouts
 
-_COUNTS = (
-    *("read_threads", "remove_threads", "write_threads"),
-    *("max_memory", "max_bytes", "max_pixels"),
-)
 
-
+@documented
 @dataclass(kw_only=True, eq=False)
 class RemoveBackground(beam.PTransform):
     """Removes the backgrounds of a PCollection of URIs.
@@ -42,44 +41,89 @@ class RemoveBackground(beam.PTransform):
     The input's elements are URIs (str) or `Source` records, bounded or not; window, timestamp and
     pane of each are those of its outcome. (An element in several sliding windows is processed once
     for each: window the outcomes instead.)
-
-    Attributes:
-      output: the output folder, a local path or a URI of Beam's FileSystems.
-      session: which model runs on which provider: a `SessionConfig`, or a model's name for the CPU.
-      options: arguments of `rembg.remove` for every picture.
-      encoding: of the outputs.
-      relative_to: the folder that outputs are named relative to; None for the whole path. A
-        `Source` with a name goes by that.
-      read_threads, write_threads: files in flight at once in a process; raise them for storage
-        with a long latency, at the cost of memory for that many compressed pictures.
-      remove_threads: pictures in work at once in a process; see `RemBGDoFn`.
-      max_memory: bytes of pictures in flight in a process, compressed and decoded, the model's own
-        memory left out; None for half of what the process may use. A picture that needs more than
-        that is worked on alone. Raise it if threads wait for memory that is there; lower it where
-        several processes share a machine.
-      max_bytes, max_pixels: a larger file or picture is a failure; seen before it is read whole, or
-        decoded.
-      max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
-      web_options: how pictures are fetched from http(s), and from which hosts they may be.
-      overwrite: replace files of the outputs' names; if False, other bytes there are a failure.
-      opener: makes a session of a configuration; a test may give its own.
     """
 
-    output: str
-    session: Union[SessionConfig, str]
-    options: RemoveOptions = field(default_factory=RemoveOptions)
-    encoding: Encoding = field(default_factory=Encoding)
-    relative_to: Optional[str] = None
-    read_threads: int = read.THREADS
-    remove_threads: Optional[int] = None
-    write_threads: int = write.THREADS
-    max_memory: Optional[int] = None
-    max_bytes: int = read.MAX_BYTES
-    max_pixels: int = MAX_PIXELS
-    max_picture_seconds: float = slow.SECONDS
-    web_options: WebOptions = field(default_factory=WebOptions)
-    overwrite: bool = True
-    opener: sessions.Opener = open_session
+    output: str = setting(
+        REQUIRED,
+        "the folder for the cutouts and their manifest",
+        more="a local path or a URI of Beam's FileSystems",
+        metavar="URI",
+    )
+    relative_to: Optional[str] = setting(
+        None,
+        "the folder that outputs are named relative to; default: the part of each --input before "
+        "its first wildcard, and the whole path for --input_list",
+        more="in Python by default the whole path; a `Source` with a name goes by that",
+        metavar="URI",
+    )
+    session: Union[SessionConfig, str] = setting(
+        REQUIRED,
+        "which model runs on which provider: a `SessionConfig`, or a model's name for the CPU",
+        kind=SessionConfig,
+    )
+    options: RemoveOptions = setting(
+        RemoveOptions(), "arguments of `rembg.remove` for every picture", kind=RemoveOptions
+    )
+    encoding: Encoding = setting(Encoding(), "of the outputs", kind=Encoding)
+    read_threads: int = setting(
+        read.THREADS,
+        f"files read at once in a process, default {read.THREADS}; raise it for slow storage, each "
+        "holds one compressed picture",
+        minimum=1,
+    )
+    remove_threads: Optional[int] = setting(
+        None,
+        "pictures in work at once in a process; default: its cores, and on a GPU as many more as a "
+        "batch has; each holds a decoded picture and an inference",
+        minimum=1,
+    )
+    write_threads: int = setting(
+        write.THREADS,
+        f"files written at once in a process, default {write.THREADS}; raise it for slow storage, "
+        "each holds one compressed cutout",
+        minimum=1,
+    )
+    max_memory: Optional[int] = setting(
+        None,
+        "bytes of pictures in flight in a process, such as 2GB, the model's own left out; default: "
+        "half of what the process may use; a picture that needs more is worked on alone",
+        more="compressed and decoded; raise it if threads wait for memory that is there, lower it "
+        "where several processes share a machine",
+        kind="bytes",
+        minimum=1,
+    )
+    max_bytes: int = setting(
+        read.MAX_BYTES,
+        "a larger file is a failure; default 100MB",
+        more="seen before it is read whole",
+        kind="bytes",
+        minimum=1,
+    )
+    max_pixels: int = setting(
+        MAX_PIXELS, "a larger picture is a failure, before it is decoded", minimum=1
+    )
+    max_picture_seconds: float = setting(
+        slow.SECONDS,
+        "a picture in work for longer than these seconds is named in the log while it is; it goes "
+        "on",
+        above=0,
+    )
+    web_options: WebOptions = setting(
+        WebOptions(),
+        "how pictures are fetched from http(s), and from which hosts they may be",
+        kind=WebOptions,
+    )
+    overwrite: bool = setting(
+        True,
+        "replace files of the outputs' names; if False, other bytes there are a failure",
+        flag=False,
+    )
+    opener: sessions.Opener = setting(
+        open_session,
+        "makes a session of a configuration; a test may give its own",
+        kind="function",
+        flag=False,
+    )
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -93,11 +137,7 @@ class RemoveBackground(beam.PTransform):
                 "to; name a folder, local or of a file system such as gs://"
             )
         check_encoding(self.options, self.encoding)
-        check_seconds(self.max_picture_seconds)
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}={value!r} must be a positive integer")
+        check(self)
 
     def columns(self) -> RunColumns:
         """What all its rows have in common."""
@@ -105,51 +145,56 @@ class RemoveBackground(beam.PTransform):
         return RunColumns(self.session.model, to_json(changed(self.options, self.encoding)))
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
-        assert isinstance(self.session, SessionConfig)
+        columns = self.columns()
+        read_pictures, remove_backgrounds, write_cutouts = self._steps(columns)
         stored, unread = (
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
-            | "Read pictures"
-            >> beam.ParDo(
-                ReadPictures(
-                    threads=self.read_threads,
-                    max_memory=self.max_memory,
-                    max_bytes=self.max_bytes,
-                    web_options=self.web_options,
-                )
-            ).with_outputs(read.FAILURES, main="stored")
+            | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(FAILURES, main="stored")
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
-            RemBGDoFn(
-                self.session,
-                options=self.options,
-                encoding=self.encoding,
-                threads=self.remove_threads,
-                max_memory=self.max_memory,
-                max_pixels=self.max_pixels,
-                max_picture_seconds=self.max_picture_seconds,
-                opener=self.opener,
-            )
-        ).with_outputs(rembg_dofn.FAILURES, main="cutouts")
-        outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(
-            WriteCutouts(
-                output=self.output,
-                encoding=self.encoding,
-                relative_to=self.relative_to,
-                threads=self.write_threads,
-                max_memory=self.max_memory,
-                overwrite=self.overwrite,
-                options=self.columns().options,
-            )
-        ).with_outputs(write.FAILURES, main="outcomes")
+            remove_backgrounds
+        ).with_outputs(FAILURES, main="cutouts")
+        outcomes, unwritten = cutouts | "Write cutouts" >> beam.ParDo(write_cutouts).with_outputs(
+            FAILURES, main="outcomes"
+        )
         failures = (
             (unread, unremoved, unwritten)
             | "Gather failures" >> beam.Flatten()
-            | "Make rows of failures" >> FailedOutcomes(self.columns())
+            | "Make rows of failures" >> FailedOutcomes(columns)
         )
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
         return (counted, failures) | "Gather outcomes" >> beam.Flatten()
+
+    def _steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
+        assert isinstance(self.session, SessionConfig)
+        read_pictures = ReadPictures(
+            threads=self.read_threads,
+            max_memory=self.max_memory,
+            max_bytes=self.max_bytes,
+            web_options=self.web_options,
+        )
+        remove_backgrounds = RemBGDoFn(
+            self.session,
+            options=self.options,
+            encoding=self.encoding,
+            threads=self.remove_threads,
+            max_memory=self.max_memory,
+            max_pixels=self.max_pixels,
+            max_picture_seconds=self.max_picture_seconds,
+            opener=self.opener,
+        )
+        write_cutouts = WriteCutouts(
+            output=self.output,
+            encoding=self.encoding,
+            relative_to=self.relative_to,
+            threads=self.write_threads,
+            max_memory=self.max_memory,
+            overwrite=self.overwrite,
+            columns=columns,
+        )
+        return read_pictures, remove_backgrounds, write_cutouts
 
 
 def changed(*settings: Any) -> Dict[str, Any]:

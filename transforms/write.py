@@ -5,11 +5,11 @@ output folder. What has no name there, or what the storage refuses, comes out as
 on the tag `FAILURES`.
 """
 
-from typing import Any, Iterator, List, Optional, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
 
+from . import coders as coders
 from . import naming
 from .elements import (
     Cutout,
@@ -19,18 +19,16 @@ from .elements import (
     RunColumns,
     Source,
     as_source,
-    merged,
     size_of,
     written,
 )
 from .pictures.encode import Encoding
-from .runtime import memory, metrics
-from .runtime.concurrency import ConcurrentDoFn
+from .runtime import memory
 from .runtime.failures import attempt
+from .runtime.step import Step
 from .store import stores
 
 STEP = "write"
-FAILURES = "failures"
 
 # Writing waits for the disk or the network, not for a core.
 THREADS = 16
@@ -38,7 +36,7 @@ THREADS = 16
 
 @beam.typehints.with_input_types(Tuple[Source, Cutout])
 @beam.typehints.with_output_types(Outcome)
-class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Written], Failure]]):
+class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
     """Writes each cutout's parts; see the module's docstring.
 
     Args:
@@ -49,7 +47,7 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         costs the memory of one compressed cutout.
       max_memory: bytes of pictures in flight in a process; see `memory`.
       overwrite: replace files of the same names; if False, other bytes there are a failure.
-      options: of the run as JSON, for the rows.
+      columns: what all rows have in common.
     """
 
     def __init__(
@@ -61,12 +59,12 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
         threads: int = THREADS,
         max_memory: Optional[int] = None,
         overwrite: bool = True,
-        options: str = "{}",
+        columns: RunColumns,
     ) -> None:
         super().__init__(STEP, threads)
         self.max_memory = max_memory
         self.overwrite = overwrite
-        self.options = options
+        self.columns = columns
         self.output = output
         self.encoding = encoding
         self.relative_to = relative_to
@@ -84,33 +82,31 @@ class WriteCutouts(ConcurrentDoFn[Tuple[Source, Cutout], Union[List[stores.Writt
     def work(self, element: Tuple[Source, Cutout]) -> Union[List[stores.Written], Failure]:
         return attempt(STEP, self._write, *element)
 
-    def emit(
+    def known(self, element: Tuple[Source, Cutout]) -> Tuple[Source, Facts]:
+        return as_source(element[0]), element[1].facts
+
+    def made(
         self,
+        key: Source,
         element: Tuple[Source, Cutout],
-        result: Union[List[stores.Written], Failure],
-        seconds: float,
-    ) -> Iterator[Any]:
-        source, cutout = as_source(element[0]), element[1]
-        msecs = Facts(write_msecs=round(seconds * 1000))
-        if isinstance(result, Failure):
-            metrics.count_failure(STEP, seconds=seconds)
-            facts = merged(cutout.facts, result.facts, msecs)
-            yield TaggedOutput(FAILURES, (source, result._replace(facts=facts)))
-            return
+        result: List[stores.Written],
+        facts: Facts,
+    ) -> Tuple[int, Outcome]:
         size = sum(file.size for file in result)
-        metrics.count_step(STEP, size=size, seconds=seconds)
         attempts = max((file.attempts for file in result), default=None)
-        facts = merged(cutout.facts, Facts(bytes_out=size, write_attempts=attempts), msecs)
-        learnt = Cutout(cutout.parts, cutout.model, facts)
-        columns = RunColumns(cutout.model, self.options)
-        yield written(source, learnt, [file.uri for file in result], columns)
+        cutout = element[1]._replace(facts=facts._replace(bytes_out=size, write_attempts=attempts))
+        return size, written(key, cutout, [file.uri for file in result], self.columns)
 
     def _write(self, source: Source, cutout: Cutout) -> List[stores.Written]:
-        name = source.name or naming.relative_name(source.uri, self.relative_to)
+        name = source.output_name
+        if name is None:
+            name = naming.output_name(
+                source.name or naming.relative_name(source.uri, self.relative_to), ""
+            )
         return [
             stores.write(
                 self.output,
-                naming.output_name(name, part.suffix + self.encoding.suffix),
+                name + part.suffix + self.encoding.suffix,
                 part.data,
                 self.encoding.mime_type,
                 overwrite=self.overwrite,

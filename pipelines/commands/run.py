@@ -9,27 +9,22 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 """
 
 import argparse
-import contextlib
 import functools
-import os
-import sys
-import time
-from typing import List, NoReturn, TextIO
+from dataclasses import replace
+from typing import Callable, List, TextIO
 
+import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import (
-    PipelineOptions,
-    StandardOptions,
-)
+from apache_beam.options.pipeline_options import StandardOptions
 
+from ...transforms import RemoveBackgrounds
 from ...transforms.folder.manifest import new_run_id
 from ...transforms.runtime import memory, metrics
-from ...transforms.sources.lists import is_read_once
 from ...transforms.store import stores, uris
 from .. import (
     beam_options,
+    checks,
     ending,
-    graph,
     lean,
     logs,
     piped,
@@ -45,13 +40,8 @@ from ..progress import Bar
 from ..settings import Parsed, Settings
 from ..status import OK, UsageError
 
-DEFAULT_RUNNER = "FnApiRunner"
-
 # Of progress shown, and of hearing Ctrl-C.
 TICK_SECONDS = 0.2
-
-# For killed processes to let go of their files; another run keeps its own.
-SWEEP_SECONDS = 1.0
 
 
 def command(arguments: List[str], stdout: TextIO) -> int:
@@ -72,27 +62,27 @@ def command(arguments: List[str], stdout: TextIO) -> int:
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
     options = beam_options.Options(parsed.beam)
-    runner = options.view_as(StandardOptions).runner or DEFAULT_RUNNER
-    _check_runner(runner, parsed.settings)
+    runner = options.view_as(StandardOptions).runner or running.HERE
+    checks.check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
-    graph.check(parsed.settings)
-    if runner == DEFAULT_RUNNER:
+    job = checks.check(parsed.settings)
+    if runner == running.HERE:
         lean.prepare_rembg()
     with piped.Lists(parsed.settings.input_list) as lists:
-        return _run_over(lists, parsed, runner, options, stdout)
+        started = _begin(job, parsed.settings, lists)
+        make = functools.partial(running.pipeline, runner, options, started.job)
+        with started.presence:
+            return ending.report(_run_to_end(started, make, runner, stdout), started, stdout)
 
 
-def _run_over(
-    lists: piped.Lists, parsed: Parsed, runner: str, options: PipelineOptions, stdout: TextIO
-) -> int:
-    """Runs the pipeline; what the lists are read from is removed by the caller."""
-    run = new_run_id()
-    output = str(parsed.settings.output)
+def _begin(job: RemoveBackgrounds, given: Settings, lists: piped.Lists) -> ending.StartedRun:
+    """The job as it will run, and what is in the output folder while it does."""
+    run_id, output = new_run_id(), job.remove.output
     try:
         stores.begin(output)
-        given = lists.keep(output, run)
-        remembered = record.remember(parsed.settings)
-        present = presence.Presence(output, run)
+        input_list = lists.keep(output, run_id)
+        remembered = record.remember(given)
+        present = presence.Presence(output, run_id)
     except UsageError:
         raise
     except (OSError, ValueError) as error:
@@ -102,97 +92,33 @@ def _run_over(
     memory.forget()
     if warning := present.warning():
         logs.say(warning)
-    with present:
-        try:
-            with workers.Watch() as watch:
-                making = functools.partial(
-                    running.pipeline, runner, options, parsed.settings, run, remembered.since, given
-                )
-                at_work = running.Running(
-                    making, runner, watch, parsed.settings.on_existing != "fail"
-                )
-                _wait(at_work, present, lists, output, stdout)
-        finally:
-            stores.end(output)
-            stores.sweep(output)
-        return ending.report(
-            at_work, parsed.settings, remembered, ending.Started(run, present.since), stdout
-        )
+    job = replace(job, input_list=input_list, since=remembered.since, run_id=run_id)
+    return ending.StartedRun(job, given, lists, remembered, present)
 
 
-def _wait(
-    at_work: running.Running,
-    present: presence.Presence,
-    lists: piped.Lists,
-    output: str,
-    stdout: TextIO,
-) -> None:
-    """Shows progress until the run's end; ends the process if it is asked to."""
-    bar = Bar()
+def _run_to_end(
+    started: ending.StartedRun, make: Callable[[], beam.Pipeline], runner: str, stdout: TextIO
+) -> running.Running:
+    """The run, when it has come to its end; the process ends if it is asked to before."""
+    output = started.job.remove.output
     try:
-        while not at_work.wait(TICK_SECONDS):
-            bar.update()
-        bar.update()
-    except KeyboardInterrupt as stop:
-        signals.ignore()
-        bar.close()
-        _interrupted(at_work, present, lists, output, stdout, signals.status(stop))
+        with workers.Watch() as watch:
+            run = running.Running(make, runner, watch, started.job.on_existing != "fail")
+            bar = Bar()
+            try:
+                while not run.wait(TICK_SECONDS):
+                    bar.update()
+                bar.update()
+            except KeyboardInterrupt as stop:
+                signals.ignore()
+                bar.close()
+                ending.interrupted(run, started, signals.status(stop), stdout)
+            finally:
+                bar.close()
+            return run
     finally:
-        bar.close()
-
-
-def _interrupted(
-    at_work: running.Running,
-    present: presence.Presence,
-    lists: piped.Lists,
-    output: str,
-    stdout: TextIO,
-    status: int,
-) -> NoReturn:
-    """Ends the process at once: the runner can't be stopped, the files can."""
-    elsewhere = at_work.result is not None and at_work.runner != DEFAULT_RUNNER
-    with contextlib.suppress(OSError):  # of a terminal that is gone
-        logs.say("interrupted")
-        if elsewhere:
-            print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
-    if not elsewhere:
-        lists.remove()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
-    workers.end_all()
-    stores.abandon()
-    _sweep(output)
-    present.abandon()
-    shown = uris.without_secrets(output)
-    with contextlib.suppress(OSError):
-        ending.print_counts(stdout)
-        print(
-            f"what is written stays in {shown}, no file is half-written; "
-            "the same command goes on from here",
-            file=stdout,
-        )
-        stdout.flush()
-    os._exit(status)
-
-
-def _sweep(output: str) -> None:
-    """Sweeps until nothing is left: a killed process holds its files until its last thread ends."""
-    deadline = time.monotonic() + SWEEP_SECONDS
-    while not stores.sweep(output) and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
-def _check_runner(runner: str, given: Settings) -> None:
-    """Dataflow's workers have no files of this machine."""
-    if "dataflow" not in runner.lower():
-        return
-    listed = [uri for uri in given.input_list if not is_read_once(uri)]
-    named = (*given.input, *listed, given.output)
-    local = [uri for uri in named if uri and uris.is_local(uri)]
-    if local:
-        raise UsageError(
-            f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
-            "gs:// URIs for inputs and output"
-        )
+        stores.end(output)
+        stores.sweep(output)
 
 
 def _parser(stdout: TextIO) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import apache_beam as beam
 
+from .. import coders as coders
 from .. import naming
 from ..elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from ..sources.lists import BadLine

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from .. import naming, strict_json
 from ..elements import Facts, RunColumns, Source, skipped
 from ..outcomes import count_outcome
@@ -155,7 +156,7 @@ def last_of_each_kind(said: Iterable[Tuple[Told, ...]]) -> Tuple[Told, ...]:
 
 
 def _keyed(source: Source) -> Tuple[str, Source]:
-    return naming.output_name(str(source.name), ""), source
+    return str(source.output_name), source
 
 
 @beam.typehints.with_output_types(Source)

@@ -16,13 +16,14 @@ import io
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet
 from apache_beam.transforms.window import GlobalWindows
 
+from .. import coders as coders
 from .. import naming
 from ..elements import Outcome
 from ..store import stores
@@ -33,39 +34,26 @@ ROWS_PER_FILE = 100_000
 # Packed at once.
 _CHUNK_ROWS = 1_000
 
-SCHEMA = pa.schema(
-    [
-        pa.field("schema_version", pa.int32(), nullable=False),
-        pa.field("uri", pa.string(), nullable=False),
-        pa.field("name", pa.string()),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("outputs", pa.list_(pa.string()), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("options", pa.string(), nullable=False),
-        pa.field("extras", pa.string(), nullable=False),
-        pa.field("step", pa.string()),
-        pa.field("error", pa.string()),
-        pa.field("message", pa.string()),
-        pa.field("duplicates", pa.int32(), nullable=False),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-        pa.field("animated", pa.bool_()),
-        pa.field("model_checksum", pa.string()),
-        pa.field("provider", pa.string()),
-        pa.field("batched", pa.bool_()),
-        pa.field("peak", pa.float64()),
-        pa.field("foreground", pa.float64()),
-        pa.field("matting", pa.string()),
-        pa.field("bytes_in", pa.int64()),
-        pa.field("bytes_out", pa.int64()),
-        pa.field("read_attempts", pa.int32()),
-        pa.field("write_attempts", pa.int32()),
-        pa.field("read_msecs", pa.int32()),
-        pa.field("remove_msecs", pa.int32()),
-        pa.field("write_msecs", pa.int32()),
-        pa.field("metadata", pa.string(), nullable=False),
-    ]
-)
+_TYPES = {
+    str: pa.string(),
+    int: pa.int32(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    Sequence[str]: pa.list_(pa.string()),
+}
+
+# Larger than 32 bits hold.
+_LARGE = ("bytes_in", "bytes_out")
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    """The Parquet column of a field of `Outcome`."""
+    is_nullable = type(None) in get_args(hint)
+    kind = _TYPES[get_args(hint)[0] if is_nullable else hint]
+    return pa.field(name, pa.int64() if name in _LARGE else kind, nullable=is_nullable)
+
+
+SCHEMA = pa.schema([_field(*each) for each in get_type_hints(Outcome).items()])
 
 
 def new_run_id() -> str:

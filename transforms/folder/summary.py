@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 import apache_beam as beam
 
+from .. import coders as coders
 from ..elements import FAILED, STATUSES, Outcome
 from ..store import stores
 from . import manifest

@@ -6,9 +6,10 @@ File sizes and licences are given where their makers or rembg state them, else t
 catalogue doesn't guess. `find` raises `ValueError` for a name that is none of them.
 """
 
-import difflib
 import os
 from typing import Dict, NamedTuple, Optional, Tuple
+
+from ..setting import did_you_mean
 
 TINY = "tiny"
 CLOTH = "u2net_cloth_seg"
@@ -249,8 +250,7 @@ def find(name: str) -> Model:
         return MODELS[key]
     if key in MATTING:
         return MATTING[key]
-    near = difflib.get_close_matches(key, MODELS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    hint = did_you_mean(key, MODELS)
     raise ValueError(f"unknown model {name!r}{hint} The models are: {', '.join(MODELS)}")
 
 

@@ -4,11 +4,11 @@ Small, picklable, checked when it is made, and made without onnxruntime: it refu
 `ValueError`, models, providers and session options that don't exist, naming the nearest that does.
 """
 
-import difflib
 import json
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Tuple
 
+from ..setting import REQUIRED, check, did_you_mean, documented, setting
 from . import catalogue, providers
 from .catalogue import Model
 
@@ -30,60 +30,87 @@ SESSION_OPTIONS = (
 MOST_IN_A_BATCH = 64
 
 
+@documented
 @dataclass(frozen=True)
 class SessionConfig:
-    """What a session is made of. Small, hashable, picklable, checked when it is made.
+    """What a session is made of. Small, hashable, picklable, checked when it is made."""
 
-    Attributes:
-      model: a name of `catalogue.MODELS`, in any case; a label behind a colon is ignored.
-      providers: one execution provider or several in order of preference, each a name in any case
-        (`"CUDA"`, `"CUDAExecutionProvider"`) or a pair of a name and its options. The CPU at the
-        end of a list is no permission to run there; `provider_fallback` is.
-      model_path: the file of a custom model, or one to use in place of rembg's; a path on each
-        worker, or a URI.
-      session_options: attributes of `onnxruntime.SessionOptions` (`intra_op_num_threads`) and its
-        config entries (names with a dot). On the CPU `intra_op_num_threads` is 1 unless told:
-        pictures run side by side instead; and `enable_mem_pattern` is False, which takes less
-        memory.
-      model_dir: a folder or URI with model files, `DIR/MODEL/FILE` or `DIR/FILE`; None for rembg's
-        home.
-      offline: never download.
-      provider_fallback: "cpu" to run on the CPU when no provider asked for can be used; rows and
-        metrics then say so.
-      allow_remote: let a model upload every picture to a service that bills for it.
-      max_batch_size: pictures that the graph is run for at once; None for what suits the provider:
-        1 on the CPU, which gains nothing by batches, 16 on a GPU, 4 there for models with large
-        inputs. More costs the provider's memory for as many pictures' activations.
-      max_batch_wait_msecs: how long a batch that is not full waits for more pictures.
-    """
-
-    model: str
-    providers: Any = "CPU"
-    model_path: Optional[str] = None
-    session_options: Any = ()
-    model_dir: Optional[str] = None
-    offline: bool = False
-    provider_fallback: Optional[str] = None
-    allow_remote: bool = False
-    max_batch_size: Optional[int] = None
-    max_batch_wait_msecs: float = 5.0
+    model: str = setting(
+        REQUIRED,
+        f"one of {', '.join(catalogue.MODELS)}; rembg downloads all but tiny on first use",
+        more="in any case; a label behind a colon is ignored",
+    )
+    provider: Any = setting(
+        ("CPU",),
+        "the execution provider: CPU, CUDA, ROCM, DirectML, OpenVINO, CoreML, Tensorrt, Azure; "
+        'with options as CUDA={"device_id":1}; repeats, in order of preference; default CPU',
+        more="in Python and files one or several, each a name in any case (`CUDA`, "
+        "`CUDAExecutionProvider`) or a name with its options; the CPU at the end of a list is no "
+        "permission to run there, `provider_fallback` is",
+        kind="providers",
+    )
+    model_path: Optional[str] = setting(
+        None,
+        "the ONNX file of a custom model, or one in place of rembg's; a path or URI",
+        more="a path is one on each worker",
+        metavar="URI",
+    )
+    session_option: Any = setting(
+        None,
+        "NAME=VALUE for onnxruntime's SessionOptions (intra_op_num_threads=2) or its config "
+        "entries; repeats",
+        more="in Python and files a mapping; config entries are the names with a dot; on the CPU "
+        "`intra_op_num_threads` is 1 unless told, since pictures run side by side instead, and "
+        "`enable_mem_pattern` is False, which takes less memory",
+        kind="pairs",
+        metavar="NAME=VALUE",
+    )
+    model_dir: Optional[str] = setting(
+        None,
+        "a folder or URI with model files, as `rembg-beam models fetch` fills it",
+        more="`DIR/MODEL/FILE` or `DIR/FILE`; default: rembg's home",
+        metavar="URI",
+    )
+    offline: bool = setting(False, "never download a model")
+    provider_fallback: Optional[str] = setting(
+        None,
+        "run there when no --provider can be used, rather than fail",
+        more="rows and metrics then say so",
+        choices=("cpu",),
+        rule="'cpu' or None",
+    )
+    allow_remote: bool = setting(
+        False, "let a model upload every picture to a service that bills for it"
+    )
+    max_batch_size: Optional[int] = setting(
+        None,
+        "pictures the model runs for at once; default 1 on the CPU, which gains nothing by more, "
+        "16 on a GPU, 4 there for large models; more takes the GPU's memory",
+        minimum=1,
+        maximum=MOST_IN_A_BATCH,
+        rule=f"an integer from 1, for none, to {MOST_IN_A_BATCH}",
+    )
+    max_batch_wait_msecs: float = setting(
+        5.0,
+        "milliseconds that a batch which is not full waits for more pictures",
+        minimum=0,
+        maximum=1000,
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         model = catalogue.find(self.model)
         object.__setattr__(self, "model", model.name)
         _check_model(model, self.model_path, self.allow_remote)
-        object.__setattr__(self, "providers", _normalized(self.providers))
-        options = dict(self.session_options)
+        object.__setattr__(self, "provider", _normalized(self.provider))
+        options = dict(self.session_option or {})
         _check_session_options(options)
-        object.__setattr__(self, "session_options", tuple(sorted(options.items())))
-        if self.provider_fallback not in (None, "cpu"):
-            raise ValueError(f"provider_fallback={self.provider_fallback!r} must be 'cpu' or None")
-        _check_batches(self.max_batch_size, self.max_batch_wait_msecs)
+        object.__setattr__(self, "session_option", tuple(sorted(options.items())))
 
     @property
     def provider_names(self) -> Tuple[str, ...]:
         """onnxruntime's names, in order of preference."""
-        return tuple(name for name, _ in self.providers)
+        return tuple(name for name, _ in self.provider)
 
     def runs_on_cpu(self) -> bool:
         return bool(self.provider_names[0] == providers.CPU.name)
@@ -109,28 +136,19 @@ class SessionConfig:
         return replace(self, model=name, model_path=None)
 
 
-def _check_batches(size: Optional[int], wait_msecs: float) -> None:
-    if size is not None and (not isinstance(size, int) or not 1 <= size <= MOST_IN_A_BATCH):
-        raise ValueError(
-            f"max_batch_size={size!r} must be an integer from 1, for none, to {MOST_IN_A_BATCH}"
-        )
-    if not isinstance(wait_msecs, (int, float)) or not 0 <= wait_msecs <= 1000:
-        raise ValueError(f"max_batch_wait_msecs={wait_msecs!r} must be a number from 0 to 1000")
-
-
 def _normalized(given: Any) -> Tuple[Tuple[str, Tuple[Tuple[str, Any], ...]], ...]:
     """Providers as pairs of onnxruntime's name and sorted options."""
     entries = [given] if isinstance(given, str) or _is_pair(given) else list(given)
     if not entries:
-        raise ValueError("providers is empty; name at least one, such as 'CPU'")
+        raise ValueError("provider is empty; name at least one, such as 'CPU'")
     pairs = [entry if _is_pair(entry) else (entry, {}) for entry in entries]
     for name, _ in pairs:
         if not isinstance(name, str):
-            raise ValueError(f"providers holds {name!r}; each is a name or a (name, options) pair")
+            raise ValueError(f"provider holds {name!r}; each is a name or a (name, options) pair")
     found = [(providers.find(name).name, tuple(sorted(dict(own).items()))) for name, own in pairs]
     names = [name for name, _ in found]
     if len(set(names)) < len(names):
-        raise ValueError(f"providers names one twice: {', '.join(names)}")
+        raise ValueError(f"provider names one twice: {', '.join(names)}")
     return tuple(found)
 
 
@@ -158,8 +176,7 @@ def _check_model(model: Model, model_path: Optional[str], allow_remote: bool) ->
 def _check_session_options(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if "." not in name and name not in SESSION_OPTIONS:
-            near = difflib.get_close_matches(name, SESSION_OPTIONS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(name, SESSION_OPTIONS)
             raise ValueError(
                 f"unknown session option {name!r}{hint} They are {', '.join(SESSION_OPTIONS)}, and "
                 "onnxruntime's config entries, whose names have a dot"

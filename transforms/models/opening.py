@@ -73,7 +73,7 @@ def open_session(config: SessionConfig) -> Loaded:
         if config.provider_fallback is None:
             raise
         _warn_once(f"running on the CPU, as provider_fallback allows: {error}")
-        return _proved(replace(config, providers="CPU"))
+        return _proved(replace(config, provider="CPU"))
 
 
 def require_onnxruntime() -> None:
@@ -243,7 +243,7 @@ def _usable(config: SessionConfig) -> List[Any]:
     unlisted = _unlisted(config)
     return [
         (name, dict(options)) if options else name
-        for name, options in config.providers
+        for name, options in config.provider
         if name not in unlisted
     ]
 
@@ -270,7 +270,7 @@ def _session_options(config: SessionConfig) -> Any:
         options.intra_op_num_threads = 1
         # Its plan of a run's memory is kept beside the memory itself: a fifth more for no speed.
         options.enable_mem_pattern = False
-    for name, value in config.session_options:
+    for name, value in config.session_option:
         if "." in name:
             options.add_session_config_entry(name, str(value))
         elif name in _ENUMERATIONS:
@@ -286,19 +286,19 @@ def _with_successors(config: SessionConfig) -> SessionConfig:
 
     listed = onnxruntime.get_available_providers()
     replaced = []
-    for name, options in config.providers:
+    for name, options in config.provider:
         successor = providers.SUCCESSORS.get(name)
         if successor and name not in listed and successor in listed:
             _warn_once(f"this onnxruntime has no {name} any more; its successor is {successor}")
             name = successor
         replaced.append((name, options))
-    return replace(config, providers=replaced)
+    return replace(config, provider=replaced)
 
 
 def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInUse:
     wanted = [providers.find(name) for name in config.provider_names]
     asked = ", ".join(f"{provider.label} ({provider.name})" for provider in wanted)
-    options = dict(config.providers[0][1])
+    options = dict(config.provider[0][1])
     reason = placement.why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
     return ProviderNotInUse(
         f"model {config.model!r} was asked to run on {asked}; in use: {in_use}. Why: {reason}. "

@@ -5,9 +5,10 @@
 other's files: the classic cause of a GPU job on the CPU.
 """
 
-import difflib
 import importlib.metadata
 from typing import Dict, List, NamedTuple, Tuple
+
+from ..setting import did_you_mean
 
 
 class Provider(NamedTuple):
@@ -84,8 +85,7 @@ def find(name: str) -> Provider:
     key = name.strip().lower()
     if key in _BY_NAME:
         return _BY_NAME[key]
-    near = difflib.get_close_matches(key, _BY_NAME, n=1)
-    hint = f"; did you mean {_BY_NAME[near[0]].label!r}?" if near else "."
+    hint = did_you_mean(key, _BY_NAME, shown=lambda near: repr(_BY_NAME[near].label))
     labels = ", ".join(provider.label for provider in PROVIDERS)
     raise ValueError(f"unknown provider {name!r}{hint} The providers are: {labels}")
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..fast.png import can_encode, encode_png
+from ..setting import check, documented, setting
 from .modes import GREY, RGB, colour_space
 
 MIME_TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
@@ -27,39 +28,51 @@ class EncodeError(ValueError):
     """The format can't hold the picture."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """How outputs are encoded.
+    """How outputs are encoded."""
 
-    Attributes:
-      format: "png" (lossless), "webp", or "jpeg" (no transparency).
-      quality: 0 to 100. WebP, lossy: 80 unless told; JPEG: 90 unless told, up to 95. Higher is
-        larger and truer.
-      lossless: WebP only; True unless told or given a quality. Keeps every pixel exactly, under
-        transparency too.
-      png_compression: PNG only; None for the fast encoder of `png`, 0 to 9 for Pillow's at that
-        zlib level: 9 makes files 10 to 25 % smaller and takes many times longer.
-    """
-
-    format: str = "png"
-    quality: Optional[int] = None
-    lossless: Optional[bool] = None
-    png_compression: Optional[int] = None
+    format: str = setting(
+        "png",
+        "of the outputs",
+        more="png is lossless, webp either, jpeg has no transparency",
+        choices=tuple(SUFFIXES),
+    )
+    quality: Optional[int] = setting(
+        None,
+        "of jpeg (default 90) or lossy webp (default 80); higher is larger",
+        more="the most for jpeg is 95",
+        minimum=0,
+        maximum=100,
+    )
+    lossless: Optional[bool] = setting(
+        None,
+        "webp without loss, the default, or with --no_lossless at a quality",
+        more="a quality says lossy too; without loss every pixel is kept exactly, under "
+        "transparency too",
+    )
+    png_compression: Optional[int] = setting(
+        None,
+        "0 to 9: smaller files by Pillow's encoder, which takes many times longer; default: a fast "
+        "encoder",
+        more="zlib's levels; 9 makes files 10 to 25 % smaller",
+        minimum=0,
+        maximum=9,
+    )
 
     def __post_init__(self) -> None:
         if self.format == "jpg":
             object.__setattr__(self, "format", "jpeg")
-        if self.format not in SUFFIXES:
-            raise ValueError(f"format={self.format!r} must be one of {', '.join(SUFFIXES)}")
-        if self.lossless is not None and self.format != "webp":
-            raise ValueError(f"lossless is WebP's choice; {self.format} has none")
-        if self.quality is not None:
-            self._check_quality(self.quality)
-        level = self.png_compression
-        if level is not None and self.format != "png":
-            raise ValueError(f"png_compression is PNG's choice; {self.format} has none")
-        if level is not None and not (isinstance(level, int) and 0 <= level <= 9):
-            raise ValueError(f"png_compression={level!r} must be an integer from 0 to 9")
+        check(self)
+        for name, format in (("lossless", "webp"), ("png_compression", "png")):
+            if getattr(self, name) is not None and self.format != format:
+                label = {"webp": "WebP", "png": "PNG"}[format]
+                raise ValueError(f"{name} is {label}'s choice; {self.format} has none")
+        if self.quality is not None and (self.format == "png" or self.lossless):
+            raise ValueError("quality belongs to jpeg and lossy webp; this output is lossless")
+        if self.format == "jpeg" and (self.quality or 0) > 95:
+            raise ValueError(f"quality={self.quality!r} must be an integer from 0 to 95")
 
     @property
     def suffix(self) -> str:
@@ -80,13 +93,6 @@ class Encoding:
         if self.quality is not None or self.lossless is False:
             return {"format": "WEBP", "quality": 80 if self.quality is None else self.quality}
         return {"format": "WEBP", "lossless": True, "exact": True}
-
-    def _check_quality(self, quality: int) -> None:
-        if self.format == "png" or self.lossless:
-            raise ValueError("quality belongs to jpeg and lossy webp; this output is lossless")
-        top = 95 if self.format == "jpeg" else 100
-        if not isinstance(quality, int) or not 0 <= quality <= top:
-            raise ValueError(f"quality={quality!r} must be an integer from 0 to {top}")
 
 
 def encode(picture: Any, encoding: Encoding, icc_profile: Optional[bytes] = None) -> bytes:

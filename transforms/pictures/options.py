@@ -5,9 +5,10 @@ combinations of which rembg would silently drop a part.
 """
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Set, Tuple
 
+from ..setting import check, documented, setting, settings_of
 from . import prompts
 
 VITMATTE_MODELS = (
@@ -17,81 +18,121 @@ VITMATTE_MODELS = (
     "base-composition-1k",
 )
 
-_THRESHOLDS = {
-    "alpha_matting_foreground_threshold": 240,
-    "alpha_matting_background_threshold": 10,
-    "alpha_matting_erode_size": 10,
-}
+_THRESHOLDS = (
+    "alpha_matting_foreground_threshold",
+    "alpha_matting_background_threshold",
+    "alpha_matting_erode_size",
+)
 
 _SWITCHES = (
     *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
 )
 
 # What rembg knows nothing of.
-_OWN_SWITCHES = ("stack_masks", "to_srgb")
-
-_BOUNDS = ("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak")
+_OURS = (
+    *("extras", "stack_masks", "to_srgb"),
+    *("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak"),
+)
 
 EMPTY_MASK_CHOICES = ("write", "skip", "fail")
 
 _NOT_EXTRAS = {"data", "session", "force_return_bytes", "model_path", "providers", "sess_opts"}
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class RemoveOptions:
-    """The arguments of `rembg.remove`, by its names and with its defaults.
+    """The arguments of `rembg.remove`, by its names and with its defaults."""
 
-    Attributes:
-      only_mask: the mask (mode L) in place of the cutout.
-      post_process_mask: open, blur and binarise the mask at 127.
-      putalpha: keep the colours of the whole picture and only set its alpha.
-      bgcolor: RGBA, each 0 to 255, put behind the cutout.
-      alpha_matting: soft edges by closed-form matting; minutes for large pictures.
-      alpha_matting_foreground_threshold: mask levels above it are surely foreground, 0 to 255.
-      alpha_matting_background_threshold: mask levels below it are surely background, 0 to 255.
-      alpha_matting_erode_size: width in pixels of the unsure band between the two.
-      decontaminate: estimate the colours of soft edges without the old background.
-      vitmatte: soft edges by the ViTMatte model, which rembg downloads; uses the thresholds too.
-      vitmatte_model: which ViTMatte, one of `VITMATTE_MODELS`; None for rembg's default.
-      stack_masks: of a model with several masks rembg's own tall picture, one above the other.
-      to_srgb: convert pictures that have an ICC profile to sRGB by it, in place of rembg's way,
-        which takes levels as they are; those whose profile is damaged, or of other colours than
-        theirs, go that way all the same. Outputs have no profile then.
-      alpha_matting_max_pixels: above so many pixels `decontaminate` takes the place of
-        `alpha_matting`, whose time and memory grow faster than the picture. Raise it if you have
-        minutes and gigabytes for each picture.
-      empty_mask: what becomes of a picture in which the model found nothing: "write" it, as rembg
-        does, "skip" it, or let it "fail".
-      empty_mask_peak: a map whose peak is lower, or that is flat, is such; 0 to 1.
-      extras: further keyword arguments for the model, as a mapping: `sam_prompt`, a list of marks;
-        `cloth_category`, one of upper, lower, full, attire.
-    """
-
-    only_mask: bool = False
-    post_process_mask: bool = False
-    putalpha: bool = False
-    bgcolor: Optional[Tuple[int, int, int, int]] = None
-    alpha_matting: bool = False
-    alpha_matting_foreground_threshold: int = 240
-    alpha_matting_background_threshold: int = 10
-    alpha_matting_erode_size: int = 10
-    decontaminate: bool = False
-    vitmatte: bool = False
-    vitmatte_model: Optional[str] = None
-    stack_masks: bool = False
-    to_srgb: bool = False
-    alpha_matting_max_pixels: int = 2_000_000
-    empty_mask: str = "write"
-    empty_mask_peak: float = 0.1
-    extras: Mapping[str, Any] = field(default_factory=dict)
+    only_mask: bool = setting(False, "write the mask in place of the cutout", more="of mode L")
+    post_process_mask: bool = setting(
+        False, "open, blur and binarise the mask", more="at 127, of 255"
+    )
+    putalpha: bool = setting(
+        False,
+        "keep the picture's colours under transparency",
+        more="only the alpha of the whole picture is set",
+    )
+    bgcolor: Optional[Tuple[int, int, int, int]] = setting(
+        None, "a background: a colour name, #rrggbb, or R G B [A] from 0 to 255", kind="color"
+    )
+    alpha_matting: bool = setting(
+        False,
+        "soft edges by alpha matting; takes minutes for large pictures",
+        more="closed-form matting",
+    )
+    alpha_matting_foreground_threshold: int = setting(
+        240, "mask levels above it are surely foreground", minimum=0, maximum=255
+    )
+    alpha_matting_background_threshold: int = setting(
+        10, "mask levels below it are surely background", minimum=0, maximum=255
+    )
+    alpha_matting_erode_size: int = setting(
+        10,
+        "pixels by which both are shrunk",
+        more="the width of the unsure band between the two",
+        minimum=0,
+        maximum=1000,
+    )
+    alpha_matting_max_pixels: int = setting(
+        2_000_000,
+        "above so many pixels --decontaminate takes its place; default 2000000; each megapixel "
+        "more takes minutes and a gigabyte",
+        more="time and memory grow faster than the picture",
+        minimum=0,
+        rule="a count of pixels",
+    )
+    decontaminate: bool = setting(
+        False,
+        "take the old background's colour out of soft edges",
+        more="their colours are estimated without it",
+    )
+    vitmatte: bool = setting(
+        False,
+        "soft edges by the ViTMatte model, which rembg downloads",
+        more="uses the thresholds of alpha matting too",
+    )
+    vitmatte_model: Optional[str] = setting(
+        None, "which ViTMatte", more="default: rembg's", choices=VITMATTE_MODELS
+    )
+    empty_mask: str = setting(
+        "write",
+        "what becomes of a picture in which the model found nothing",
+        more="`write` is what rembg does",
+        choices=EMPTY_MASK_CHOICES,
+    )
+    empty_mask_peak: float = setting(
+        0.1,
+        "it found nothing where its map, 0 to 1, has no higher peak",
+        more="or where the map is flat",
+        minimum=0,
+        maximum=1,
+    )
+    stack_masks: bool = setting(
+        False,
+        "u2net_cloth_seg: rembg's one tall picture in place of three",
+        more="so of every model with several masks, one above the other",
+    )
+    to_srgb: bool = setting(
+        False,
+        "convert pictures with an ICC profile to sRGB by it; outputs have none then",
+        more="rembg takes levels as they are, and so are taken those whose profile is damaged, or "
+        "of other colours than theirs",
+    )
+    extras: Mapping[str, Any] = setting(
+        None,
+        "a JSON object of further arguments for the model, such as a sam_prompt",
+        more="in Python a mapping: `sam_prompt`, a list of marks; `cloth_category`",
+        kind="json",
+    )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "extras", dict(self.extras))
+        check(self)
+        object.__setattr__(self, "extras", dict({} if self.extras is None else self.extras))
         if self.bgcolor is not None:
             object.__setattr__(self, "bgcolor", _color(self.bgcolor))
         self._refuse_what_rembg_would_drop()
         self._check_thresholds()
-        self._check_bounds()
         own = sorted(_option_names() & set(self.extras))
         if own:
             raise ValueError(
@@ -137,21 +178,16 @@ class RemoveOptions:
 
     def without_matting(self, decontaminate: bool = False) -> "RemoveOptions":
         """These options without what makes soft edges, or with `decontaminate` alone."""
-        changed: Dict[str, Any] = {
-            **_THRESHOLDS,
-            **dict.fromkeys(("alpha_matting", "vitmatte"), False),
-            "vitmatte_model": None,
-            "decontaminate": decontaminate and not self.putalpha,
-        }
-        return replace(self, **changed)
+        names = (*_THRESHOLDS, "alpha_matting", "vitmatte", "vitmatte_model")
+        changed = {name: settings_of(RemoveOptions)[name].default for name in names}
+        return replace(self, **changed, decontaminate=decontaminate and not self.putalpha)
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
-        ours = ("extras", *_OWN_SWITCHES, *_BOUNDS)
         changed = {
-            option.name: getattr(self, option.name)
-            for option in fields(self)
-            if option.name not in ours and getattr(self, option.name) != option.default
+            name: getattr(self, name)
+            for name, option in settings_of(RemoveOptions).items()
+            if name not in _OURS and getattr(self, name) != option.default
         }
         return {**self.extras, **changed}
 
@@ -167,9 +203,6 @@ class RemoveOptions:
         return replace(self, **own, extras={**self.extras, **model})
 
     def _refuse_what_rembg_would_drop(self) -> None:
-        for name in (*_SWITCHES, *_OWN_SWITCHES):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
         rules = {
             "only_mask": (
                 ("bgcolor", "putalpha", "decontaminate", "alpha_matting", "vitmatte"),
@@ -191,25 +224,10 @@ class RemoveOptions:
         if self.vitmatte_model is not None and not self.vitmatte:
             raise ValueError("vitmatte_model needs vitmatte=True")
 
-    def _check_bounds(self) -> None:
-        most = self.alpha_matting_max_pixels
-        if not isinstance(most, int) or most < 0:
-            raise ValueError(f"alpha_matting_max_pixels={most!r} must be a count of pixels")
-        if self.empty_mask not in EMPTY_MASK_CHOICES:
-            raise ValueError(
-                f"empty_mask={self.empty_mask!r} must be one of {', '.join(EMPTY_MASK_CHOICES)}"
-            )
-        peak = self.empty_mask_peak
-        if not isinstance(peak, (int, float)) or not 0 <= peak <= 1:
-            raise ValueError(f"empty_mask_peak={peak!r} must be a number from 0 to 1")
-
     def _check_thresholds(self) -> None:
-        for name, default in _THRESHOLDS.items():
-            value = getattr(self, name)
-            top = 255 if name != "alpha_matting_erode_size" else 1000
-            if not isinstance(value, int) or not 0 <= value <= top:
-                raise ValueError(f"{name}={value!r} must be an integer from 0 to {top}")
-            if value != default and not (self.alpha_matting or self.vitmatte):
+        for name in _THRESHOLDS:
+            is_given = getattr(self, name) != settings_of(RemoveOptions)[name].default
+            if is_given and not (self.alpha_matting or self.vitmatte):
                 raise ValueError(f"{name} needs alpha_matting=True or vitmatte=True")
         foreground = self.alpha_matting_foreground_threshold
         background = self.alpha_matting_background_threshold
@@ -218,15 +236,10 @@ class RemoveOptions:
                 f"alpha_matting_background_threshold={background} must be below "
                 f"alpha_matting_foreground_threshold={foreground}"
             )
-        if self.vitmatte_model not in (None, *VITMATTE_MODELS):
-            raise ValueError(
-                f"vitmatte_model={self.vitmatte_model!r} must be one of "
-                f"{', '.join(VITMATTE_MODELS)}"
-            )
 
 
 def _option_names() -> Set[str]:
-    return {option.name for option in fields(RemoveOptions)} - {"extras"}
+    return set(settings_of(RemoveOptions)) - {"extras"}
 
 
 def _color(color: Any) -> Tuple[int, int, int, int]:
@@ -238,14 +251,12 @@ def _color(color: Any) -> Tuple[int, int, int, int]:
     return levels
 
 
-def _check_extras(extras: Any) -> None:
-    if not isinstance(extras, Mapping):
-        raise ValueError(f"extras={extras!r} must be keyword arguments, as a mapping")
+def _check_extras(extras: Mapping[str, Any]) -> None:
     clash = sorted(_NOT_EXTRAS & set(extras))
     if clash:
         raise ValueError(f"extras holds {', '.join(clash)}, which the session config decides")
     prompts.check(extras, _option_names())
     try:
-        json.dumps(dict(extras))
+        json.dumps(extras)
     except TypeError as error:
         raise ValueError(f"extras={extras!r} must be what JSON can hold: {error}") from error

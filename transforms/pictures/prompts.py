@@ -5,8 +5,9 @@ the rule and an example. rembg's own check of a SAM prompt lets through what the
 model (a point of one number, a rectangle without corners).
 """
 
-import difflib
 from typing import Any, Collection, Mapping
+
+from ..setting import did_you_mean
 
 CLOTH_CATEGORIES = ("upper", "lower", "full", "attire")
 
@@ -31,8 +32,7 @@ def check(extras: Mapping[str, Any], options: Collection[str] = ()) -> None:
     """
     for key in extras:
         if key not in KNOWN:
-            near = difflib.get_close_matches(key, (*KNOWN, *options), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            hint = did_you_mean(key, (*KNOWN, *options))
             raise ValueError(
                 f"neither rembg.remove nor a model of rembg knows {key!r}{hint} Models know "
                 f"{', '.join(KNOWN)}"

@@ -1,6 +1,7 @@
 """How work is done in a process, whatever it is.
 
 concurrency  a DoFn with threads
+step         ... that counts, and whose failures come out on a tag
 memory       a budget of bytes in flight
 failures     where an exception becomes a row
 metrics      counts and times, for the runner and the command

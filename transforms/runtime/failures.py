@@ -5,12 +5,15 @@ class and its message, in which no URI shows its credentials. Only `Exception` i
 a process still stops it.
 """
 
-from typing import Callable, TypeVar, Union
+from typing import Callable, Optional, TypeVar, Union
 
 from ..elements import Facts, Failure
 from ..store import uris
 
 T = TypeVar("T")
+
+# The tag on which DoFns put what they give up, as `(key, Failure)`.
+FAILURES = "failures"
 
 MESSAGE_CHARACTERS = 1000
 
@@ -30,8 +33,8 @@ def attempt(step: str, function: Callable[..., T], *args: object) -> Union[T, Fa
         return failure(step, error)
 
 
-def failure(step: str, error: Exception) -> Failure:
-    """The record of an exception, with the facts about the picture that it carries, if any.
+def failure(step: str, error: Exception, facts: Optional[Facts] = None) -> Failure:
+    """The record of an exception, with what was known of the picture by then.
 
     >>> failure("read", FileNotFoundError(2, "No such file", "a.jpg"))[:3]
     ('read', 'FileNotFoundError', "[Errno 2] No such file: 'a.jpg'")
@@ -39,7 +42,7 @@ def failure(step: str, error: Exception) -> Failure:
     text = uris.without_secrets_in(str(error) or repr(error))
     # A message may quote a file name that isn't UTF-8; a row must be.
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    facts = getattr(error, "facts", Facts())
+    facts = facts or Facts()
     if hasattr(error, "attempts") and step in _ATTEMPTING:
         facts = facts._replace(**{f"{step}_attempts": error.attempts})
     return Failure(step, type(error).__name__, clean[:MESSAGE_CHARACTERS], facts)

@@ -1,6 +1,6 @@
 """Distinct: sources -> sources no two of which would write the same file.
 
-In: sources, all of one run. Out: each with its name filled in and its path absolute, repetitions of
+In: sources, all of one job. Out: each with its names filled in and its path absolute, those of
 one picture merged into one, as which `p/a.jpg`, `p/../p/a.jpg` and their file URIs count. Where
 different pictures, or one with different rembg arguments, would have the same output, none is
 written: each comes out as `(Source, Failure)` on the tag `FAILURES`, naming another; so does a
@@ -13,14 +13,14 @@ from typing import Any, Iterable, Iterator, Optional, Tuple
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from .. import naming
 from ..elements import Failure, Source
 from ..runtime import metrics
-from ..runtime.failures import attempt, failure
+from ..runtime.failures import FAILURES, attempt, failure
 from ..store import uris
 
 STEP = "find"
-FAILURES = "failures"
 
 
 @beam.typehints.with_input_types(Source)
@@ -54,7 +54,7 @@ class MergeOrRefuse(beam.DoFn):
         if len(distinct) == 1:
             metrics.count("find_pictures")
             (one,) = distinct.values()
-            yield Source(*one[:4], duplicates=len(every) - 1)
+            yield Source(*one[:4], duplicates=len(every) - 1, output_name=name)
             return
         for uri in sorted({source.uri for source in distinct.values()}):
             metrics.count_failure(STEP, seconds=0)

@@ -13,16 +13,16 @@ from typing import Any, Iterator, Optional
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from .. import coders as coders
 from ..elements import Failure, Source
 from ..runtime import metrics
-from ..runtime.failures import attempt, failure
+from ..runtime.failures import FAILURES, attempt, failure
 from ..store import uris
 from . import lists, patterns
 from .lists import InputList
 from .passed_over import PassedOver
 
 STEP = "find"
-FAILURES = "failures"
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +42,6 @@ class FindPictures(beam.DoFn):
       names: whether to name them.
       exclude: the output folder, which is no input.
     """
-
-    FAILURES = FAILURES
 
     def __init__(self, *, names: bool, exclude: Optional[str]) -> None:
         self.names = names
@@ -68,8 +66,6 @@ def _folder(error: OSError) -> Source:
 @beam.typehints.with_output_types(Source)
 class ReadLists(beam.DoFn):
     """Reads input lists, or parts of them; empty lines are nothing. See `lists`."""
-
-    FAILURES = FAILURES
 
     def process(self, part: InputList) -> Iterator[Any]:
         for number, line in enumerate(lists.lines(part.uri), start=part.before + 1):

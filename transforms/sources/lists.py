@@ -159,7 +159,7 @@ def parse_line(line: str) -> Source:
     `name` and `extras` of an object are the source's own; all other keys are its metadata.
 
     >>> parse_line('{"uri": "a.jpg", "extras": {"sam_prompt": []}, "id": 7}')
-    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', duplicates=0)
+    Source(uri='a.jpg', name=None, extras='{"sam_prompt": []}', metadata='{"id": 7}', ...)
     """
     line = line.strip()
     if not line.startswith("{"):

@@ -29,21 +29,11 @@ and carrying `attempts`: `PrivateAddress`, `OptedOut`, `limits.TooLarge`, `TooSl
 
 from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
-from .options import (
-    CONNECTIONS_PER_HOST,
-    DEFAULTS,
-    MAX_SECONDS,
-    USER_AGENT,
-    WebOptions,
-    checked_networks,
-)
+from .options import DEFAULTS, WebOptions, checked_networks
 from .urls import check
 
 __all__ = [
-    "CONNECTIONS_PER_HOST",
     "DEFAULTS",
-    "MAX_SECONDS",
-    "USER_AGENT",
     "Fetcher",
     "HostBusy",
     "OptedOut",

@@ -118,7 +118,7 @@ class Fetcher:
                 host, wait = str(parsed(url).host), answers.wait_seconds(response)
                 raise Answered(response.status, response.reason, host, wait)
             if not self.options.ignore_opt_out:
-                answers.check_opt_out(url, response, self.options.user_agent)
+                answers.check_opt_out(url, response, self.options.web_user_agent)
             return answers.body(url, response, max_bytes)
         except BaseException:
             response.close()

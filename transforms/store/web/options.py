@@ -8,48 +8,56 @@ import re
 from dataclasses import dataclass
 from typing import Any, Sequence, Tuple, Union
 
+from ...setting import check, documented, setting
 from . import addresses
 
 USER_AGENT = "rembg-beam/0.1"
-MAX_SECONDS = 60.0
-CONNECTIONS_PER_HOST = 8
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class WebOptions:
-    """How pictures are fetched from http(s).
+    """How pictures are fetched from http(s)."""
 
-    Attributes:
-      allow_private_hosts: fetch also from addresses that are not of the public internet: True for
-        an intranet's and this machine's, or the networks to open, such as "10.0.0.0/8", one or
-        several. Only for lists whose every URL you trust. Link-local addresses and the clouds'
-        metadata stay shut.
-      user_agent: what a server is told; name whom it may write to.
-      max_seconds: of one attempt's answer, its redirects included.
-      connections_per_host: requests at once, of one process; raise it for a server of your own.
-      ignore_opt_out: fetch also what is sent with `X-Robots-Tag: noai`, `noimageai`, `noindex` or
-        `noimageindex`.
-    """
-
-    allow_private_hosts: Union[bool, str, Sequence[str]] = False
-    user_agent: str = USER_AGENT
-    max_seconds: float = MAX_SECONDS
-    connections_per_host: int = CONNECTIONS_PER_HOST
-    ignore_opt_out: bool = False
+    allow_private_hosts: Union[bool, str, Sequence[str]] = setting(
+        False,
+        "fetch http(s) URLs also from addresses that are not of the public internet, an "
+        "intranet's, this machine's, or from those of the networks named, such as 10.0.0.0/8; only "
+        "for lists whose every URL you trust; link-local addresses and clouds' metadata stay shut",
+        kind="networks",
+        metavar="NETWORK",
+    )
+    web_user_agent: str = setting(
+        USER_AGENT,
+        f"what a web server is told; default {USER_AGENT}; name whom it may write to",
+    )
+    max_seconds: float = setting(
+        60.0,
+        "a web server's answer that takes longer than these seconds, redirects included, is a "
+        "failure; a broken or silent one is asked for again, each time with as many",
+        above=0,
+    )
+    connections_per_host: int = setting(
+        8,
+        "at once to a web server, of one process",
+        more="raise it for a server of your own",
+        minimum=1,
+    )
+    ignore_opt_out: bool = setting(
+        False,
+        "fetch also what is sent with X-Robots-Tag: noai, noimageai, noindex or noimageindex",
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         try:
             networks = checked_networks(self.allow_private_hosts)
         except ValueError as error:
             raise ValueError(f"allow_private_hosts={self.allow_private_hosts!r} {error}") from None
         object.__setattr__(self, "allow_private_hosts", networks)
-        if not re.fullmatch(r"[\x20-\x7e]+", self.user_agent):
-            raise ValueError(f"user_agent={self.user_agent!r} must be printable ASCII, not empty")
-        if not self.max_seconds > 0:
-            raise ValueError(f"max_seconds={self.max_seconds!r} must be above 0")
-        if not isinstance(self.connections_per_host, int) or self.connections_per_host < 1:
+        if not re.fullmatch(r"[\x20-\x7e]+", self.web_user_agent):
             raise ValueError(
-                f"connections_per_host={self.connections_per_host!r} must be a positive integer"
+                f"web_user_agent={self.web_user_agent!r} must be printable ASCII, not empty"
             )
 
     def opened(self) -> Tuple[addresses.Network, ...]:

@@ -59,7 +59,7 @@ def joined(url: str, location: str) -> str:
 
 def headers(options: WebOptions, url: str, first: str) -> Dict[str, str]:
     """What a request says; credentials only where the list's own URL leads to."""
-    said = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": options.user_agent}
+    said = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": options.web_user_agent}
     given, now = parsed(first), parsed(url)
     if given.auth and _origin(given) == _origin(now):
         auth = urllib.parse.unquote(given.auth)

@@ -1,0 +1,104 @@
+"""Settings -> the job that they ask for, checked before anything starts.
+
+In: settings. Out: `RemoveBackgrounds`. `check` raises `UsageError` for settings that no job can be
+made of, and for inputs that match nothing.
+"""
+
+import os
+from typing import Optional
+
+from ..transforms import RemoveBackgrounds
+from ..transforms.folder.earlier import manifests
+from ..transforms.models import catalogue
+from ..transforms.models import weights as model_files
+from ..transforms.sources import lists, patterns
+from ..transforms.store import uris
+from .settings import Settings
+from .status import UsageError
+
+
+def check(settings: Settings) -> RemoveBackgrounds:
+    """The job of these settings, which has inputs, and each of which matches something."""
+    named = settings.input or settings.input_list
+    if settings.retry_failed and named:
+        raise UsageError(
+            "--retry_failed takes its pictures from the output folder's manifests, not from "
+            "--input or --input_list; without it, a run over those does whatever is not done"
+        )
+    if not named and not settings.retry_failed:
+        raise UsageError("no input: name pictures by --input or --input_list")
+    if not settings.output:
+        raise UsageError("no output: name a folder for the cutouts by --output")
+    if settings.retry_failed:
+        _check_manifests(settings.output)
+    if not settings.model:
+        raise UsageError(f"no model: choose one by --model\n{_choices()}")
+    try:
+        made = settings.job()
+        _check_model_path(settings.model_path)
+        for pattern in settings.input:
+            if _is_same(pattern, settings.output):
+                raise ValueError(f"--input {pattern!r} is the output folder itself")
+            patterns.check(pattern, exclude=settings.output)
+        for uri in settings.input_list:
+            _check_list(uri)
+        return made
+    except (ValueError, OSError, model_files.ModelFileError) as error:
+        raise UsageError(str(error)) from error
+
+
+def check_runner(runner: str, given: Settings) -> None:
+    """Dataflow's workers have no files of this machine."""
+    if "dataflow" not in runner.lower():
+        return
+    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
+    local = [uri for uri in named if uri and uris.is_local(uri)]
+    if local:
+        raise UsageError(
+            f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
+            "gs:// URIs for inputs and output"
+        )
+
+
+def _choices() -> str:
+    width = max(map(len, catalogue.MODELS))
+    local = [model for model in catalogue.MODELS.values() if not model.is_remote]
+    lines = [f"  {model.name:{width}}  {model.purpose}" for model in local]
+    return "\n".join([*lines, "tiny lies in the package; rembg downloads the others on first use"])
+
+
+def _is_same(pattern: str, output: str) -> bool:
+    """Whether an input is the output folder, which is never an input."""
+    return patterns.is_under(pattern, output) and patterns.is_under(output, pattern)
+
+
+def _check_manifests(output: str) -> None:
+    try:
+        found = next(manifests(output), None)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    if found is None:
+        raise UsageError(
+            f"--retry_failed: {uris.without_secrets(output)!r} has no manifest of an earlier run; "
+            "name the output folder of one, or pictures by --input"
+        )
+
+
+def _check_model_path(uri: Optional[str]) -> None:
+    """A file that isn't here may be on the workers; a pipe is no model anywhere."""
+    if uri is not None and uris.is_local(uri) and os.path.exists(uris.local_path(uri)):
+        model_files.check_is_file(uris.local_path(uri), "--model_path")
+
+
+def _check_list(uri: str) -> None:
+    if uris.is_web(uri):
+        raise ValueError(
+            f"--input_list {uris.without_secrets(uri)!r}: a list may name URLs and not be one; "
+            "download it"
+        )
+    if not lists.is_read_once(uri):  # else whoever reads it will check it
+        try:
+            lists.check(uri)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"--input_list {uris.without_secrets(uri)!r}: {error}") from error

@@ -1,0 +1,168 @@
+"""A whole job in a pipeline of a user's own."""
+
+import collections
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List
+
+import apache_beam as beam
+import pyarrow.dataset
+import pytest
+
+from rembg_beam.pipelines import cli
+from rembg_beam.transforms import RemoveBackground, RemoveBackgrounds, SessionConfig, Source, naming
+from rembg_beam.transforms.folder import summary
+
+
+def job(output: Path, **more: Any) -> RemoveBackgrounds:
+    own = {name: more.pop(name) for name in ("relative_to", "overwrite") if name in more}
+    return RemoveBackgrounds(
+        remove=RemoveBackground(output=str(output), session=SessionConfig("tiny"), **own), **more
+    )
+
+
+def rows(output: Path, run_id: str) -> List[Dict[str, Any]]:
+    data = pyarrow.dataset.dataset(output / "_manifest", partitioning="hive")
+    return [row for row in data.to_table().to_pylist() if row["run"] == run_id]
+
+
+def statuses(output: Path, run_id: str) -> Dict[str, str]:
+    return {Path(row["uri"]).name: row["status"] for row in rows(output, run_id)}
+
+
+def do(made: RemoveBackgrounds, pictures: Any = None) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        start = pipeline if pictures is None else pipeline | beam.Create(pictures)
+        _ = start | made
+
+
+def test_it_finds_pictures_and_goes_on_where_it_stopped(
+    photos: Path, tmp_path: Path, tree: Any
+) -> None:
+    output = tmp_path / "out"
+    listed = tmp_path / "list.txt"
+    listed.write_text(json.dumps({"uri": str(photos / "a.jpg"), "name": "sub/b.JPEG"}) + "\n{\n")
+    named = {"input": [f"{photos}/*.jpg", f"{photos}/sub"], "input_list": [str(listed)]}
+    do(job(output, **named, run_id="r1"))
+    found = rows(output, "r1")
+    assert {row["name"]: row["error"] for row in found if row["step"] == "find"} == {
+        None: "BadLine"
+    }
+    assert sum(row["status"] == "written" for row in found) == 6
+    assert summary.read(str(output), "r1").counts == {"written": 6, "skipped": 0, "failed": 4}
+    names = ["a.jpg", "b.JPEG", "c[1].jpg", "cmyk.jpg", "sub/b.JPEG", "turned.jpg"]
+    assert tree(output) == [f"{name}.png" for name in names]
+    (output / "a.jpg.png").unlink()
+    do(job(output, **named, run_id="r2"))
+    again = {row["name"]: row["status"] for row in rows(output, "r2")}
+    assert [name for name, status in again.items() if status == "written"] == ["a.jpg"]
+    assert sum(status == "skipped" for status in again.values()) == 5
+    assert again["text.jpg"] == "failed"
+
+
+def test_a_collection_of_pictures_names_distinctly(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    sources = [
+        str(photos / "a.jpg"),
+        f"{photos}/sub/../a.jpg",
+        Source(str(photos / "a.png"), "same"),
+        Source(str(photos / "cmyk.jpg"), "same"),
+        "/elsewhere/b.jpg",
+    ]
+    do(job(output, relative_to=str(photos), run_id="r1"), sources)
+    found = rows(output, "r1")
+    assert sorted(
+        (row["name"], row["error"], row["duplicates"]) for row in found if row["name"]
+    ) == [
+        ("a.jpg", None, 1),
+        ("same", "NameClash", 0),
+        ("same", "NameClash", 0),
+    ]
+    assert [row["error"] for row in found if not row["name"]] == ["ValueError"]
+    (photos / "sub" / "b.JPEG").rename(photos / "b.jpg")
+    do(job(output, relative_to=str(photos), run_id="r2"), [*sources[:1], str(photos / "b.jpg")])
+    assert statuses(output, "r2") == {"a.jpg": "skipped", "b.jpg": "written"}
+
+
+def test_those_that_failed_are_tried_again(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    do(job(output, input=[str(photos)], run_id="r1"))
+    (photos / "text.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    do(job(output, retry_failed=True, run_id="r2"))
+    assert statuses(output, "r2") == {
+        "text.jpg": "written",
+        "empty.jpg": "failed",
+        "truncated.jpg": "failed",
+    }
+
+
+def test_on_existing(photos: Path, tmp_path: Path) -> None:
+    output, picture = tmp_path / "out", [str(photos / "a.jpg")]
+    for run_id, on_existing, status in (
+        ("r1", "fail", "written"),
+        ("r2", "fail", "failed"),
+        ("r3", "skip", "skipped"),
+        ("r4", "overwrite", "written"),
+    ):
+        do(job(output, input=picture, on_existing=on_existing, run_id=run_id))
+        assert statuses(output, run_id) == {"a.jpg": status}
+    do(job(output, input=picture, since=4e9, run_id="r5"))
+    assert statuses(output, "r5") == {"a.jpg": "written"}, "what is there is older"
+
+
+def test_no_step_asks_what_an_earlier_one_knew(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output's name is derived once for each picture, the composite built once for each run."""
+    calls: collections.Counter[str] = collections.Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(naming, "output_name")
+    counted(RemoveBackground, "__post_init__")
+    arguments = ["--input", str(photos / "sub"), "--output", str(tmp_path / "out")]
+    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert calls == {"output_name": 2, "__post_init__": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input": "photos"}, "input='photos' must be a list"),
+        ({"on_existing": "ask"}, "on_existing='ask' must be one of skip, overwrite, fail"),
+        ({"input": ["photos"], "retry_failed": True}, "retry_failed takes its pictures from"),
+    ],
+)
+def test_jobs_that_make_no_sense(tmp_path: Path, arguments: Dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        job(tmp_path, **arguments)
+
+
+def test_pictures_come_from_one_side(tmp_path: Path) -> None:
+    message = "apply RemoveBackgrounds to a PCollection of pictures"
+    with pytest.raises(ValueError, match=message):
+        do(job(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        do(job(tmp_path, input=["photos"]), ["a.jpg"])
+
+
+def test_the_examples_of_the_docs_run(
+    root: Path, tmp_path: Path, tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    text = (root / "docs" / "jobs.md").read_text()
+    names: Dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(example, "jobs.md", "exec"), names)
+    photos = ["animals/chelsea.png", "astronaut.jpg", "coffee.jpg", "rocket.jpg", "toys/1"]
+    assert tree("cutouts") == [f"{photo}.png" for photo in photos]

@@ -1,0 +1,221 @@
+"""Engine: a picture's bytes -> its `Cutout`, without Beam.
+
+In: the encoded bytes of a picture, and rembg arguments of its own. Out: its cutout, encoded, with
+the facts that were learnt on the way. `remove` raises what decoding (`DecodeError`), rembg, the
+model or encoding (`EncodeError`) raise for that picture; `attempt` returns it instead, with the
+facts known by then. `open` raises when no session can be made: no onnxruntime, no model file, or a
+provider that is not in use.
+"""
+
+import json
+import threading
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, Union
+
+from .elements import Cutout, Facts, Part, size_of
+from .models import catalogue, matting, runs, sessions
+from .models.config import SessionConfig
+from .models.opening import Loaded, open_session
+from .pictures import foreground
+from .pictures.cutout import cut_out, masks_of
+from .pictures.decode import MAX_PIXELS, decode, open_picture
+from .pictures.encode import Encoding, encode
+from .pictures.masks import EmptyMask, check_mask, foreground_share
+from .pictures.options import RemoveOptions
+from .pictures.picture import Picture
+from .runtime import memory, slow
+from .setting import Setting
+
+# In place of a provider's name, for a model that is a service.
+REMOTE = "remote"
+
+
+class Removed(NamedTuple):
+    """A cutout, and the lease of the memory it takes."""
+
+    cutout: Cutout
+    lease: memory.Lease
+
+
+class Refused(NamedTuple):
+    """Why a picture has no cutout, and the facts that were known by then."""
+
+    error: Exception
+    facts: Facts
+
+
+class Engine:
+    """Removes backgrounds with one rembg session per process; any number of threads may use it.
+
+        with Engine(SessionConfig("u2net")) as engine:
+            cutout = engine.remove(data)
+
+    Args:
+      session: which model runs on which provider.
+      options: arguments of `rembg.remove` for every picture.
+      encoding: of the cutouts.
+      max_memory: bytes of pictures in flight in a process, compressed and decoded; None for half
+        of what the process may use. A picture that needs more is worked on alone.
+      max_pixels: a larger picture is refused before it is decoded.
+      max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
+      opener: makes a session of a configuration; a test may give its own.
+    """
+
+    def __init__(
+        self,
+        session: SessionConfig,
+        *,
+        options: Optional[RemoveOptions] = None,
+        encoding: Optional[Encoding] = None,
+        max_memory: Optional[int] = None,
+        max_pixels: int = MAX_PIXELS,
+        max_picture_seconds: float = slow.SECONDS,
+        opener: sessions.Opener = open_session,
+    ) -> None:
+        self.session = session
+        self.options = options or RemoveOptions()
+        self.encoding = encoding or Encoding()
+        self.max_memory = max_memory
+        self.max_pixels = max_pixels
+        self.max_picture_seconds = max_picture_seconds
+        self.opener = opener
+        check_encoding(self.options, self.encoding)
+        Setting("", kind="bytes", minimum=1, name="max_memory").check(max_memory)
+        seconds = Setting(
+            "", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS
+        )
+        seconds.check(max_picture_seconds)
+        self._model = catalogue.find(session.model)
+        if self._model.is_matting:
+            raise ValueError(f"{session.model} only refines the masks of another model")
+        self._held: Dict[SessionConfig, Loaded] = {}
+        self._holding: Optional[threading.Lock] = None
+
+    def open(self) -> Loaded:
+        """Makes the process's session, or takes the one that is there, until `close`."""
+        memory.budget(self.max_memory)
+        self._holding = threading.Lock()
+        loaded = self._hold(self.session)
+        if self.options.uses_pymatting():
+            foreground.prepare()
+        if self.options.vitmatte:
+            self._hold(self.session.matting(self.options.vitmatte_model))
+        return loaded
+
+    def close(self) -> None:
+        """Gives the sessions back."""
+        for config in self._held:
+            sessions.release(config, self.opener)
+        self._held = {}
+
+    def __enter__(self) -> "Engine":
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def remove(self, data: bytes, extras: str = "{}", name: str = "a picture") -> Cutout:
+        """The cutout of a picture.
+
+        Args:
+          data: the bytes of its file.
+          extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.
+          name: what the log calls it.
+        """
+        result = self.attempt(data, extras, name)
+        if isinstance(result, Refused):
+            raise result.error
+        result.lease.release()
+        return result.cutout
+
+    def attempt(self, data: bytes, extras: str, name: str) -> Union[Removed, Refused]:
+        """The same, or why there is none."""
+        facts = Facts()
+        try:
+            options = self.options
+            if extras != "{}":
+                options = options.with_extras(json.loads(extras))
+            with self._decoded(data, options, f"{name} ({len(data)} bytes)") as picture:
+                with runs.watching() as seen:
+                    masks = masks_of(picture, self._held[self.session].session, options)
+                facts = self._facts(picture, masks, seen)
+                cutout = self._cutout(picture, masks, facts, options)
+                size = size_of(cutout)
+                return Removed(cutout, memory.budget().hold(memory.RESULT, size, wait=False))
+        except Exception as error:
+            return Refused(error, facts)
+
+    def _hold(self, config: SessionConfig) -> Loaded:
+        """The session of a configuration, held until `close`."""
+        assert self._holding is not None
+        with self._holding:
+            if config not in self._held:
+                self._held[config] = sessions.acquire(config, self.opener)
+            return self._held[config]
+
+    @contextmanager
+    def _decoded(self, data: bytes, options: RemoveOptions, name: str) -> Iterator[Picture]:
+        """The picture, and room for it, as long as it is in work."""
+        with slow.watch(name, self.max_picture_seconds):
+            opened = open_picture(data, self.max_pixels)
+        name = f"{name}, {opened.format} of {opened.width}x{opened.height},"
+        size = self._bytes(opened.size, options)
+        with (
+            memory.budget().hold(memory.WORK, size),
+            slow.watch(name, self.max_picture_seconds),
+        ):
+            yield decode(data, opened, to_srgb=options.to_srgb)
+
+    def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
+        """About what a picture of (width, height) takes in work."""
+        per_pixel = options.bounded(size).bytes_per_pixel() + self._model.bytes_per_pixel
+        return size[0] * size[1] * per_pixel
+
+    def _cutout(
+        self, picture: Picture, masks: List[Any], facts: Facts, options: RemoveOptions
+    ) -> Cutout:
+        try:
+            check_mask(masks, facts.peak, options)
+        except EmptyMask:
+            if options.empty_mask == "fail":
+                raise
+            return Cutout([], self._model.name, facts)
+        with matting.using(lambda variant: self._hold(self.session.matting(variant)).session):
+            result = cut_out(picture, masks, options, mask_names=self._model.masks)
+        profile = None if options.only_mask else picture.icc_profile
+        parts = [
+            Part(suffix, encode(image, self.encoding, profile))
+            for suffix, image in result.pictures.items()
+        ]
+        return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
+
+    def _facts(self, picture: Picture, masks: Any, seen: List[runs.Run]) -> Facts:
+        width, height = picture.size
+        loaded = self._held[self.session]
+        has_map = bool(seen) and self._model.has_map
+        return Facts(
+            width=width,
+            height=height,
+            animated=picture.animated,
+            model_checksum=loaded.checksum,
+            provider=loaded.provider or REMOTE,
+            batched=not all(run.exact for run in seen),
+            peak=runs.peak(seen[-1], logits=self._model.gives_logits) if has_map else None,
+            foreground=foreground_share(masks),
+        )
+
+
+def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:
+    """Raises `ValueError` for an output format that can't hold what the options make."""
+    if encoding.format == "jpeg" and not options.is_opaque():
+        raise ValueError(
+            "format='jpeg' has no transparency: use png or webp, only_mask, or a bgcolor with "
+            "alpha 255"
+        )

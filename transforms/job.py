@@ -1,0 +1,181 @@
+"""A whole job: pictures in, cutouts and their rows under a folder, what is done left out.
+
+    inputs, lists, or a PCollection -> one source per output -> not yet done -> RemoveBackground
+        -> outcomes -> Parquet rows, counts
+
+In: files, folders, globs, URIs and lists by name, or a bounded PCollection of URIs or sources. Out:
+one `Outcome` for every picture, which `WriteManifest` and `WriteSummary` have written too. Bad
+lines, folders that can't be listed, and pictures that would share an output are outcomes as well.
+An input that matches nothing, or a list that can't be opened, fails the pipeline.
+"""
+
+import functools
+import json
+from dataclasses import dataclass, replace
+from typing import Any, List, Optional, Sequence, Tuple, Union
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+
+from .elements import Source, as_source
+from .folder.earlier import FailedSources
+from .folder.existing import ON_EXISTING, SkipExisting
+from .folder.manifest import WriteManifest, new_run_id
+from .folder.summary import WriteSummary
+from .models import catalogue
+from .models.config import SessionConfig
+from .outcomes import FailedOutcomes
+from .pictures.cutout import part_suffixes
+from .pictures.options import RemoveOptions
+from .pictures.prompts import CLOTH_CATEGORIES
+from .remove_background import RemoveBackground
+from .runtime.failures import FAILURES
+from .setting import REQUIRED, check, documented, setting
+from .sources.distinct import DistinctSources
+from .sources.find import FindPictures, ReadLists
+from .sources.lists import InputList
+
+
+@documented
+@dataclass(kw_only=True, eq=False)
+class RemoveBackgrounds(beam.PTransform):
+    """Removes the backgrounds of all pictures of a job, as the command does.
+
+    Apply it to a pipeline, with `input`, `input_list` or `retry_failed`:
+
+        pipeline | RemoveBackgrounds(
+            remove=RemoveBackground(output="cutouts", session="u2net"), input=["photos"])
+
+    or, without these, to a bounded PCollection of URIs (str) or `Source` records.
+    """
+
+    input: Sequence[str] = setting(
+        (),
+        "a picture, a folder (walked recursively), a glob ('**/' also matches no folder), a URI "
+        "that Beam's FileSystems read, or an http(s) URL; repeats",
+        kind="texts",
+        metavar="URI",
+    )
+    input_list: Sequence[Union[str, InputList]] = setting(
+        (),
+        "a file with one URI or one JSON object (uri, name, extras, and columns of your own) per "
+        "line, or - for standard input; repeats",
+        kind="texts",
+        metavar="FILE",
+    )
+    remove: RemoveBackground = setting(
+        REQUIRED,
+        "how a picture's background is removed, and where its cutout goes; an output is named "
+        "relative to `remove.relative_to`, else to its input up to the first wildcard",
+        kind=RemoveBackground,
+    )
+    on_existing: str = setting(
+        "skip",
+        "what is done about pictures whose output is there: skip (the default), overwrite or fail",
+        choices=ON_EXISTING,
+    )
+    retry_failed: bool = setting(
+        False, "take the pictures from the output folder's manifests: those that failed last"
+    )
+    since: Optional[float] = setting(
+        None,
+        "outputs written before are not done; in seconds since 1970 by the store's clock",
+        more="None if all in the folder were made with these settings, which is not compared here",
+        flag=False,
+    )
+    run_id: str = setting(
+        "",
+        "of the rows: letters, digits, `_`, `.` and `-`",
+        more="that of a later run sorts later; a new one unless told",
+        flag=False,
+    )
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        for name in ("input", "input_list"):
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be a list of them")
+        check(self)
+        self.run_id = self.run_id or new_run_id()
+        if self.retry_failed and (self.input or self.input_list):
+            raise ValueError("retry_failed takes its pictures from the rows, not from any input")
+        if self.on_existing == "fail" and self.remove.overwrite:
+            self.remove = replace(self.remove, overwrite=False)
+
+    def expand(self, start: Any) -> beam.PCollection:
+        sources, nameless = self._sources(start)
+        to_do, clashing = sources | "One source per output" >> DistinctSources(
+            relative_to=self.remove.relative_to
+        )
+        done, refused = [], [*nameless, clashing]
+        if self.on_existing != "overwrite":
+            to_do, *others = to_do | "Leave what is done" >> self._skip_existing()
+            done, refused = others[:1], [*refused, others[1]]
+        removed = to_do | "Remove backgrounds" >> self.remove
+        failed = (
+            refused
+            | "All refused" >> beam.Flatten()
+            | "Rows of the refused" >> FailedOutcomes(self.remove.columns())
+        )
+        outcomes = (removed, failed, *done) | "All outcomes" >> beam.Flatten()
+        output, run_id = self.remove.output, self.run_id
+        _ = outcomes | "Write the manifest" >> WriteManifest(output=output, run=run_id)
+        _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run_id)
+        return outcomes
+
+    def _sources(self, start: Any) -> Tuple[beam.PCollection, List[beam.PCollection]]:
+        """The sources, and what names none: bad lines, folders that can't be listed."""
+        named = bool(self.input or self.input_list or self.retry_failed)
+        if named == isinstance(start, beam.PCollection):
+            raise ValueError(
+                "apply RemoveBackgrounds to a PCollection of pictures, or to a pipeline with "
+                "input, input_list or retry_failed"
+            )
+        if not named:
+            taken = (
+                start
+                | "Of all windows" >> beam.WindowInto(GlobalWindows())
+                | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
+            )
+            return taken, []
+        if self.retry_failed:
+            return start | "Those that failed" >> FailedSources(self.remove.output), []
+        find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
+        found, unlisted = (
+            start
+            | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
+            | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
+        )
+        lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
+        listed, bad_lines = (
+            start
+            | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
+            | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
+        )
+        return (found, listed) | "All sources" >> beam.Flatten(), [unlisted, bad_lines]
+
+    def _skip_existing(self) -> SkipExisting:
+        remove = self.remove
+        assert isinstance(remove.session, SessionConfig)
+        masks = catalogue.find(remove.session.model).masks
+        every = part_suffixes(remove.options, masks)
+        of_extras = tuple(f".{name}" for name in CLOTH_CATEGORIES) if masks else ()
+        return SkipExisting(
+            output=remove.output,
+            suffix=remove.encoding.suffix,
+            parts_of=functools.partial(_parts_of, remove.options, masks),
+            parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
+            on_existing=self.on_existing,
+            run=remove.columns(),
+            since=self.since,
+        )
+
+
+def _parts_of(options: RemoveOptions, masks: Tuple[str, ...], source: Source) -> Tuple[str, ...]:
+    """The parts that a source's output has; of one whose extras make no sense, any."""
+    if not masks:
+        return ("",)
+    try:
+        return part_suffixes(options.with_extras(json.loads(source.extras)), masks)
+    except (ValueError, TypeError, AttributeError):
+        return ("",)

@@ -1,0 +1,44 @@
+"""A step on a picture's way: a `ConcurrentDoFn` that counts, and whose failures come out on a tag.
+
+In: elements of which a subclass knows the key, and what was learnt of the picture before. Out: what
+it makes of each result, or `(key, Failure)` on the tag `FAILURES`, with all that was learnt and the
+time that the step took.
+"""
+
+from typing import Any, Iterator, Tuple, TypeVar, Union
+
+from apache_beam.pvalue import TaggedOutput
+
+from ..elements import Facts, Failure, merged
+from . import metrics
+from .concurrency import ConcurrentDoFn
+from .failures import FAILURES
+
+In = TypeVar("In")
+Result = TypeVar("Result")
+
+
+class Step(ConcurrentDoFn[In, Union[Result, Failure]]):
+    """See the module's docstring; a subclass has `work`, `known` and `made`."""
+
+    FAILURES = FAILURES
+
+    def known(self, element: In) -> Tuple[Any, Facts]:
+        """The element's key, and what earlier steps learnt."""
+        raise NotImplementedError
+
+    def made(self, key: Any, element: In, result: Result, facts: Facts) -> Tuple[int, Any]:
+        """The bytes of a result, and what comes out; `facts` are those known, and the time."""
+        raise NotImplementedError
+
+    def emit(self, element: In, result: Union[Result, Failure], seconds: float) -> Iterator[Any]:
+        key, before = self.known(element)
+        msecs = Facts(**{f"{self.step}_msecs": round(seconds * 1000)})  # type: ignore[arg-type]
+        if isinstance(result, Failure):
+            metrics.count_failure(self.step, seconds=seconds)
+            facts = merged(before, result.facts, msecs)
+            yield TaggedOutput(FAILURES, (key, result._replace(facts=facts)))
+            return
+        size, output = self.made(key, element, result, merged(before, msecs))
+        metrics.count_step(self.step, size=size, seconds=seconds)
+        yield output

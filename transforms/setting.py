@@ -1,0 +1,181 @@
+"""A setting: a field of a dataclass that says once all there is to know of it.
+
+In: `setting(default, help, ...)` in place of a field's default. Out: `settings_of` a class, from
+which flags, keys of files, checks, docstrings and `docs/options.md` derive. `check` raises
+`ValueError` that names the field, its value and the rule.
+"""
+
+import difflib
+import functools
+import inspect
+import textwrap
+from dataclasses import MISSING, dataclass, field, fields, replace
+from os import PathLike
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple, Type, TypeVar
+
+REQUIRED = MISSING
+
+C = TypeVar("C")
+
+# The kinds that follow from a field's type.
+_KINDS: Dict[Any, str] = {
+    **{bool: "switch", Optional[bool]: "switch", int: "integer", Optional[int]: "integer"},
+    **{float: "number", Optional[float]: "number", str: "text", Optional[str]: "text"},
+}
+
+# What a value of a kind is, and how that is said; other kinds are checked by their dataclasses.
+_TYPES: Dict[Any, Tuple[Any, str]] = {
+    "switch": (bool, "True or False"),
+    "integer": (int, "an integer"),
+    "bytes": (int, "an integer"),
+    "number": ((int, float), "a number"),
+    "text": ((str, PathLike), "a text"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is said of one setting.
+
+    Attributes:
+      help: what it means, in one sentence for `--help`.
+      more: what else a reader of the reference should know.
+      kind: what a value is; "" for what the field's type says. Of other types: "texts", "providers"
+        and "pairs" (flags that repeat), "bytes", "networks" (a switch that may take values),
+        "color", "json", "limit", or a class: the settings of what is one object here.
+      minimum, maximum, above: the range of a number.
+      choices: the allowed texts.
+      metavar: stands for the value in `--help`.
+      rule: what a value must be, if the range and the choices don't say it well.
+      flag: whether the command has it.
+      name, default: the field's, filled in by `settings_of`.
+    """
+
+    help: str
+    more: str = ""
+    kind: Any = ""
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    above: Optional[float] = None
+    choices: Tuple[str, ...] = ()
+    metavar: Optional[str] = None
+    rule: str = ""
+    flag: bool = True
+    name: str = ""
+    default: Any = None
+
+    def meaning(self) -> str:
+        return f"{self.help}; {self.more}" if self.more else self.help
+
+    def must_be(self) -> str:
+        """The rule for its values, "" where there is none but the kind's."""
+        if self.rule or self.choices:
+            return self.rule or f"one of {', '.join(self.choices)}"
+        noun = _TYPES[self.kind][1] if self.kind in _TYPES else ""
+        if self.above is not None:
+            return f"above {self.above:g}"
+        if self.maximum is not None:
+            return f"{noun} from {self.minimum:g} to {self.maximum:g}"
+        return "a positive integer" if self.minimum == 1 else noun
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value has the right kind and keeps the rule; None, if it is the default."""
+        if value is None:
+            return self.default is None
+        if self.choices:
+            return value in self.choices
+        if self.kind not in _TYPES:
+            return True
+        if not isinstance(value, _TYPES[self.kind][0]):
+            return False
+        if isinstance(value, bool):
+            return self.kind == "switch"
+        return (
+            (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.above is None or value > self.above)
+        )
+
+    def check(self, value: Any) -> None:
+        if not self.allows(value):
+            raise ValueError(f"{self.name}={value!r} must be {self.must_be()}")
+
+
+def setting(default: Any, help: str, **more: Any) -> Any:
+    """A dataclass's field with a `Setting`, whose fields `more` are; `REQUIRED` for no default."""
+    return field(default=default, metadata={"setting": Setting(help, **more)})
+
+
+def settings_of(cls: Any) -> Mapping[str, Setting]:
+    """The settings that a dataclass declares, by their names.
+
+    >>> @dataclass
+    ... class Shade:
+    ...     depth: int = setting(3, "how dark", minimum=0, maximum=9)
+    >>> settings_of(Shade)["depth"].kind, settings_of(Shade)["depth"].must_be()
+    ('integer', 'an integer from 0 to 9')
+    """
+    return _declared(cls)
+
+
+@functools.cache
+def _declared(cls: Any) -> Mapping[str, Setting]:
+    return {
+        each.name: replace(
+            each.metadata["setting"],
+            kind=each.metadata["setting"].kind or _KINDS[each.type],
+            name=each.name,
+            default=each.default,
+        )
+        for each in fields(cls)
+        if "setting" in each.metadata
+    }
+
+
+def flat(cls: Any) -> Dict[str, Setting]:
+    """Those with a flag, of the classes it is made of too, in order."""
+    found: Dict[str, Setting] = {}
+    for each in settings_of(cls).values():
+        if isinstance(each.kind, type):
+            found |= flat(each.kind)
+        elif each.flag:
+            found[each.name] = each
+    return found
+
+
+def build(cls: Type[C], values: Mapping[str, Any]) -> C:
+    """The object of flat values, and of what it is made of; `ValueError` as its checks raise."""
+    arguments = {
+        each.name: build(each.kind, values) if isinstance(each.kind, type) else values[each.name]
+        for each in settings_of(cls).values()
+        if isinstance(each.kind, type) or each.name in values
+    }
+    return cls(**arguments)
+
+
+def check(instance: Any) -> None:
+    """Raises `ValueError` for the first setting whose value breaks its rule."""
+    for each in settings_of(type(instance)).values():
+        each.check(getattr(instance, each.name))
+
+
+def documented(cls: Type[C]) -> Type[C]:
+    """The dataclass, with what its settings mean as `Args:` of its docstring."""
+    wrapper = textwrap.TextWrapper(
+        98, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
+    told = [wrapper.fill(f"{name}: {each.meaning()}") for name, each in settings_of(cls).items()]
+    cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), "", "Args:", *told])
+    return cls
+
+
+def did_you_mean(
+    name: str, names: Collection[str], otherwise: str = ".", shown: Callable[[str], str] = repr
+) -> str:
+    """The end of a message about an unknown name.
+
+    >>> did_you_mean("u2nett", ["u2net", "tiny"])
+    "; did you mean 'u2net'?"
+    """
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {shown(near[0])}?" if near else otherwise
