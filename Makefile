@@ -25,9 +25,9 @@ NVIDIA := $(shell command -v nvidia-smi)
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
-	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make test-latest  the tests with the newest versions of everything, in .venv-latest/"
 	@echo "make docs   the documentation as a site, in site/"
+	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
@@ -70,11 +70,10 @@ test-latest:
 docs: $(DOCS)/run
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 
-# The site needs none of what the package needs: sources are read, not imported.
-$(DOCS)/run: pyproject.toml constraints.txt
+# Public names are imported and inspected: their docstrings are made of their settings.
+$(DOCS)/run: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -m pip install --quiet $(TESTED) \
-		$$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	$(DOCS)/bin/python -m pip install --quiet $(TESTED) --editable '.[docs]'
 	touch $@
 
 soak: $(VENV)/dev

@@ -119,7 +119,7 @@ def test_the_columns_of_the_manifest_are_in_the_docs() -> None:
 
 
 def test_every_flag_in_the_docs_is_one() -> None:
-    """But for those of other commands, and of Beam."""
+    """But for those of other commands, and of Beam; options.md is made of the code."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     settings.add_arguments(parser)
     known = {flag.replace("-", "_") for action in parser._actions for flag in action.option_strings}
@@ -127,8 +127,38 @@ def test_every_flag_in_the_docs_is_one() -> None:
     for page in PAGES:
         prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
         named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}
-        if page.name not in ("releasing.md", "tiny.md"):
+        if page.name not in ("options.md", "releasing.md", "tiny.md"):
             assert named <= known | others, page
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=_name
+)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, heading = target.partition("#")
+        if path.startswith("https://"):
+            continue
+        found = page.parent / path if path else page
+        assert found.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            assert heading in {_anchor(title) for title in titles}, target
+
+
+def test_every_page_is_in_the_site_and_in_its_index() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    index = (ROOT / "docs" / "index.md").read_text()
+    for page in PAGES[1:]:
+        assert f": {page.name}\n" in navigation
+        assert page.name == "index.md" or f"]({page.name})" in index
+
+
+def test_every_public_name_is_in_the_site() -> None:
+    from rembg_beam.transforms import __all__
+
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert re.findall(r"^::: rembg_beam\.transforms\.(\w+)$", page, re.MULTILINE) == __all__
 
 
 def test_pre_commit_runs_the_ruff_that_ci_runs() -> None:
@@ -147,3 +177,8 @@ def _parse(arguments: List[str]) -> settings.Parsed:
     settings.add_arguments(parser)
     namespace, others = parser.parse_known_args(settings.normalized(arguments[1:]))
     return settings.parse(namespace, others)
+
+
+def _anchor(title: str) -> str:
+    """As GitHub and mkdocs make it of a heading."""
+    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip())
