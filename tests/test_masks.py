@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.dataset
 import pytest
 from PIL import Image
-from support.cutting import cutout_of
+from support.cutting import through_tiny
+from support.options import OPTIONS, named
 
 from rembg_beam.pipelines import cli
-from rembg_beam.transforms import RemBGDoFn, RemoveBackground, RemoveOptions, SessionConfig
-from rembg_beam.transforms.elements import Cutout
+from rembg_beam.transforms import RemoveBackground, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.models.batching import Batching
 
@@ -92,21 +92,12 @@ def test_the_threshold_is_a_setting(photos: Path, tmp_path: Path, capfd: Any) ->
     assert row["status"] == "skipped" and 0 < row["peak"] < 1 and row["foreground"] is not None
 
 
-def cut(options: RemoveOptions, data: bytes) -> Cutout:
-    dofn = RemBGDoFn(SessionConfig("tiny"), options=options)
-    dofn.setup()
-    cutout = cutout_of(dofn.work(("key", data)))
-    dofn.teardown()
-    assert isinstance(cutout, Cutout), cutout
-    return cutout
-
-
 def test_alpha_matting_is_bounded(encoded: Any) -> None:
     data = encoded(width=60, height=50)
-    asked: Any = {"alpha_matting": True, "alpha_matting_erode_size": 2}
-    within = cut(RemoveOptions(**asked, alpha_matting_max_pixels=3000), data)
-    above = cut(RemoveOptions(**asked, alpha_matting_max_pixels=2999), data)
-    simpler = cut(RemoveOptions(decontaminate=True), data)
+    asked = OPTIONS["alpha_matting"]
+    within = through_tiny(data, options=RemoveOptions(**asked, alpha_matting_max_pixels=3000))
+    above = through_tiny(data, options=RemoveOptions(**asked, alpha_matting_max_pixels=2999))
+    simpler = through_tiny(data, options=RemoveOptions(decontaminate=True))
     assert within.facts.matting == "alpha_matting"
     assert above.facts.matting == simpler.facts.matting == "decontaminate"
     assert above.parts == simpler.parts != within.parts
@@ -119,15 +110,15 @@ def test_the_row_says_when_rembg_gave_up_alpha_matting_by_itself() -> None:
     options = RemoveOptions(
         alpha_matting=True, alpha_matting_background_threshold=0, alpha_matting_erode_size=40
     )
-    assert cut(options, buffer.getvalue()).facts.matting == "decontaminate"
+    assert through_tiny(buffer.getvalue(), options=options).facts.matting == "decontaminate"
 
 
-@pytest.mark.parametrize("options", [{"decontaminate": True}, {"alpha_matting": True}])
+@pytest.mark.parametrize("options", named("decontaminate", "alpha_matting"))
 def test_a_single_pixel_is_cut_out_plainly(encoded: Any, options: Any) -> None:
     data = encoded(width=1, height=1)
-    cutout = cut(RemoveOptions(**options), data)
+    cutout = through_tiny(data, options=RemoveOptions(**options))
     assert cutout.facts.matting is None
-    assert cutout.parts == cut(RemoveOptions(), data).parts
+    assert cutout.parts == through_tiny(data, options=RemoveOptions()).parts
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import gs
-from support.cutting import cutout_of
+from support.cutting import assert_same, cutout_of, through
+from support.options import named
 from support.standins import config
 
 from rembg_beam.pipelines import cli
@@ -43,22 +44,6 @@ from rembg_beam.transforms.store import retrying
 
 LOCAL = [name for name, model in MODELS.items() if not model.is_remote]
 CPU = "CPUExecutionProvider"
-
-
-def cut(dofn: RemBGDoFn, data: Any) -> Any:
-    """What the DoFn makes of one picture."""
-    dofn.setup()
-    try:
-        return cutout_of(dofn.work(("key", data)))
-    finally:
-        dofn.teardown()
-
-
-def same(data: bytes, expected: Image.Image) -> bool:
-    with Image.open(io.BytesIO(data)) as image:
-        return image.mode == expected.mode and np.array_equal(
-            np.asarray(image), np.asarray(expected)
-        )
 
 
 # every model
@@ -203,26 +188,20 @@ def test_clothes_come_as_named_outputs_from_one_run_of_the_model(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"putalpha": True},
-        {"only_mask": True},
-        {"only_mask": True, "post_process_mask": True},
-        {"bgcolor": (1, 2, 3, 255)},
-    ],
+    "options", named("putalpha", "only_mask", "only_mask, post_process_mask", "bgcolor")
 )
 def test_every_option_holds_for_each_mask_of_clothes(
     rembg_home: Path, encoded: Callable[..., bytes], options: Dict[str, Any]
 ) -> None:
     made = config(catalogue.CLOTH, rembg_home)
     data = encoded(width=90, height=70)
-    cutout = cut(RemBGDoFn(made, options=RemoveOptions(**options)), data)
+    cutout = through(RemBGDoFn(made, options=RemoveOptions(**options)), data)
     session = rembg.new_session(catalogue.CLOTH, providers=[CPU])
     for part in cutout.parts:
         with Image.open(io.BytesIO(data)) as image:
             category = part.suffix.removeprefix(".")
             expected = rembg.remove(image, session=session, cc=category, **options)
-        assert same(part.data, expected), part.suffix
+        assert_same(part.data, expected)
     assert len({part.data for part in cutout.parts}) == 3
 
 
@@ -240,7 +219,7 @@ def test_the_model_for_clothes_runs_once(rembg_home: Path, encoded: Callable[...
         loaded.session.predict = counted
         return loaded
 
-    cutout = cut(RemBGDoFn(config(catalogue.CLOTH, rembg_home), opener=opener), encoded())
+    cutout = through(RemBGDoFn(config(catalogue.CLOTH, rembg_home), opener=opener), encoded())
     assert len(cutout.parts) == 3 and len(runs) == 1
 
 
@@ -249,7 +228,7 @@ def test_one_category_of_clothes(
     rembg_home: Path, encoded: Callable[..., bytes], category: str
 ) -> None:
     options = RemoveOptions(extras={"cloth_category": category})
-    cutout = cut(RemBGDoFn(config(catalogue.CLOTH, rembg_home), options=options), encoded())
+    cutout = through(RemBGDoFn(config(catalogue.CLOTH, rembg_home), options=options), encoded())
     assert [part.suffix for part in cutout.parts] == [f".{category}"]
 
 
@@ -267,7 +246,7 @@ def test_a_provider_owns_the_nodes_or_setup_fails(
     listed = onnxruntime.get_available_providers()
     name = providers.find(label).name
     if name in listed and label != "Azure":
-        assert cut(RemBGDoFn(made), encoded()).facts.provider == name
+        assert through(RemBGDoFn(made), encoded()).facts.provider == name
         return
     with pytest.raises(placement.ProviderNotInUse) as failed:
         RemBGDoFn(made).setup()
@@ -359,7 +338,7 @@ def test_vitmatte_runs_where_the_model_does(
     made = config("u2netp", rembg_home, session_option={"intra_op_num_threads": 1})
     options = RemoveOptions(vitmatte=True, vitmatte_model="small-composition-1k")
     dofn = RemBGDoFn(made, options=options, opener=opener)
-    cutout = cut(dofn, encoded())
+    cutout = through(dofn, encoded())
     assert isinstance(cutout, Cutout), cutout
     assert [each.model for each in opened] == ["u2netp", "vitmatte-small-composition-1k"]
     assert all(each.session_option == made.session_option for each in opened)
@@ -369,7 +348,7 @@ def test_vitmatte_runs_where_the_model_does(
         picture(), session=session, vitmatte=True, vitmatte_model="small-composition-1k"
     )
     assert rembg.matting._sessions, "outside of our work rembg finds its own"
-    assert same(cutout.parts[0].data, expected)
+    assert_same(cutout.parts[0].data, expected)
     with pytest.raises(placement.ProviderNotInUse, match="u2netp"):
         RemBGDoFn(config("u2netp", rembg_home, "Azure"), options=options).setup()
 
@@ -378,7 +357,7 @@ def test_vitmatte_for_one_picture_alone(rembg_home: Path, encoded: Callable[...,
     from rembg_beam.transforms import Stored
 
     extras = '{"vitmatte": true}'
-    cutout = cut(RemBGDoFn(config("u2netp", rembg_home)), Stored(encoded(), extras))
+    cutout = through(RemBGDoFn(config("u2netp", rembg_home)), Stored(encoded(), extras))
     assert isinstance(cutout, Cutout), cutout
 
 
@@ -455,7 +434,7 @@ def test_a_model_dir(
     place.parent.mkdir(parents=True)
     place.write_bytes((home / "models/u2netp/u2netp.onnx").read_bytes())
     made = SessionConfig("u2netp", model_dir=str(tmp_path / "models"), offline=True)
-    assert isinstance(cut(RemBGDoFn(made), encoded()), Cutout)
+    assert isinstance(through(RemBGDoFn(made), encoded()), Cutout)
 
 
 @pytest.mark.parametrize("harm", ["truncated", "foreign"])
@@ -639,14 +618,14 @@ def test_what_a_killed_copy_left_is_removed(home: Path, empty_home: Path, tmp_pa
 @pytest.mark.parametrize("label", ["CUDA", "Tensorrt"])
 @pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "birefnet-general", "sam"])
 def test_on_a_gpu(label: str, name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:
-    cutout = cut(RemBGDoFn(config(name, rembg_home, label)), encoded())
+    cutout = through(RemBGDoFn(config(name, rembg_home, label)), encoded())
     assert cutout.facts.provider == providers.find(label).name
 
 
 @pytest.mark.openvino
 @pytest.mark.parametrize("name", [name for name in LOCAL if name != "birefnet-general-fp16"])
 def test_on_openvino(name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:
-    cutout = cut(RemBGDoFn(config(name, rembg_home, "OpenVINO")), encoded())
+    cutout = through(RemBGDoFn(config(name, rembg_home, "OpenVINO")), encoded())
     assert isinstance(cutout, Cutout), cutout
     assert cutout.facts.provider == "OpenVINOExecutionProvider"
 
@@ -679,7 +658,7 @@ def test_models_fetch_fills_a_model_dir(
     assert len(capfd.readouterr().out.splitlines()) == 3
     for name in ("u2netp", "sam"):
         made = SessionConfig(name, model_dir=str(to), offline=True)
-        assert isinstance(cut(RemBGDoFn(made), encoded()), Cutout)
+        assert isinstance(through(RemBGDoFn(made), encoded()), Cutout)
     assert cli.main(["models", "fetch", "u2nett", "--to", str(to)]) == 2
     assert "did you mean 'u2net'" in capfd.readouterr().err
     assert cli.main(["models", "fetch", "u2net_custom", "--to", str(to)]) == 2

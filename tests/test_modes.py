@@ -1,33 +1,25 @@
 """Pictures of every kind: rembg's own result, and ours where rembg is wrong or dies."""
 
 import io
-from typing import Any, Callable, Dict
+import itertools
+from typing import Any, Dict
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 from support import profiles
-from support.cutting import cutout_of, rembgs_own
+from support.cutting import rembgs_own, through_tiny
+from support.kinds import MODES, ODD, gradient, saved
+from support.options import ALONE, OPTIONS
 
 from rembg_beam.pipelines.settings import Settings
-from rembg_beam.transforms import Encoding, RemBGDoFn, RemoveOptions, SessionConfig
-from rembg_beam.transforms.elements import Cutout
+from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.modes import as_rembg_takes_it
 
 SRGB, GREY = profiles.SRGB, profiles.of_grey()
-
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "none": {},
-    "only_mask": {"only_mask": True},
-    "putalpha": {"putalpha": True},
-    "bgcolor": {"bgcolor": (9, 8, 7, 255)},
-    "decontaminate": {"decontaminate": True},
-    "post_process_mask": {"post_process_mask": True},
-    "alpha_matting": {"alpha_matting": True, "alpha_matting_erode_size": 2},
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,62 +32,19 @@ def session() -> Any:
     return opening.open_session(SessionConfig("tiny")).session
 
 
-def saved(image: Image.Image, format: str, **more: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **more)
-    return buffer.getvalue()
-
-
-def transparent_palette(picture: Any) -> bytes:
-    return saved(picture(mode="P"), "PNG", transparency=3)
-
-
-ODD: Dict[str, Callable[[Any], bytes]] = {
-    "I;16": lambda picture: saved(_sixteen(picture), "PNG"),
-    "I;16 TIFF": lambda picture: saved(_sixteen(picture), "TIFF"),
-    "I": lambda picture: saved(picture(mode="L").convert("I"), "TIFF"),
-    "F": lambda picture: saved(picture(mode="L").convert("F"), "TIFF"),
-    "LAB": lambda picture: saved(_lab(picture), "TIFF"),
-    "P": lambda picture: saved(picture(mode="P"), "GIF"),
-    "P, transparent": transparent_palette,
-    "animation": lambda picture: saved(
-        picture(mode="P"), "GIF", save_all=True, append_images=[picture(mode="P", seed=50)]
-    ),
-}
-
-
-def _sixteen(picture: Any) -> Image.Image:
-    grey = np.asarray(picture(mode="L"), np.uint16)
-    return Image.fromarray(grey * 257)
-
-
-def _lab(picture: Any) -> Image.Image:
-    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
-    converted = ImageCms.applyTransform(picture(), transform)
-    assert converted is not None
-    return converted
-
-
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", ALONE.values(), ids=ALONE)
 @pytest.mark.parametrize("kind", ODD)
-def test_odd_pictures_work_with_every_option(
-    picture: Any, kind: str, options: Dict[str, Any]
-) -> None:
-    dofn = RemBGDoFn(SessionConfig("tiny"), options=RemoveOptions(**options))
-    dofn.setup()
-    cutout = cutout_of(dofn.work(("key", ODD[kind](picture))))
-    assert isinstance(cutout, Cutout), cutout
+def test_odd_pictures_work_with_every_option(kind: str, options: Dict[str, Any]) -> None:
+    cutout = through_tiny(ODD[kind](), options=RemoveOptions(**options))
     with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
         assert image.size == (48, 32)
         assert image.mode == "L" if "only_mask" in options else image.mode in ("RGBA", "LA")
-    dofn.teardown()
 
 
-def test_sixteen_bits_are_scaled_not_clipped(picture: Any) -> None:
-    grey = np.asarray(picture(mode="L"))
-    assert np.array_equal(np.asarray(decode(ODD["I;16"](picture)).image), grey)
-    assert np.array_equal(np.asarray(decode(ODD["I;16 TIFF"](picture)).image), grey)
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    for kind in ("I;16", "I;16 TIFF"):
+        found = np.asarray(decode(ODD[kind]()).image)
+        assert np.array_equal(found, np.asarray(gradient("L")))
 
 
 @pytest.mark.parametrize(
@@ -117,16 +66,16 @@ def test_deep_pictures_are_scaled(mode: str, values: Any, levels: Any) -> None:
     assert list(np.asarray(as_rembg_takes_it(image))[0]) == levels
 
 
-def test_lab_looks_as_it_did(picture: Any) -> None:
-    difference = np.asarray(decode(ODD["LAB"](picture)).image, int) - np.asarray(picture(), int)
+def test_lab_looks_as_it_did() -> None:
+    difference = np.asarray(decode(ODD["LAB"]()).image, int) - np.asarray(gradient(), int)
     assert np.abs(difference).mean() < 4
 
 
-def test_the_first_frame_of_an_animation_counts(picture: Any) -> None:
-    decoded = decode(ODD["animation"](picture))
-    assert decoded.animated and not decode(ODD["P"](picture)).animated
+def test_the_first_frame_of_an_animation_counts() -> None:
+    decoded = decode(ODD["animation"]())
+    assert decoded.animated and not decode(ODD["P"]()).animated
     image = decoded.image
-    with Image.open(io.BytesIO(ODD["P"](picture))) as first:
+    with Image.open(io.BytesIO(ODD["P"]())) as first:
         assert np.array_equal(np.asarray(image), np.asarray(first.convert(image.mode)))
 
 
@@ -139,27 +88,12 @@ def test_a_corrupt_exif_block_is_ignored(picture: Any) -> None:
     broken = good[: start + 6] + b"II*\x00\xff\xff\xff\x7f" + good[start + 14 :]
     for data in (broken, good.replace(b"MM\x00*", b"MM\x00\xff")):
         assert decode(data).size == (48, 32)
-        dofn = RemBGDoFn(SessionConfig("tiny"))
-        dofn.setup()
-        assert isinstance(cutout_of(dofn.work(("key", data))), Cutout)
-        dofn.teardown()
-
-
-def with_work(data: bytes, **more: Any) -> Cutout:
-    dofn = RemBGDoFn(SessionConfig("tiny"), **more)
-    dofn.setup()
-    cutout = cutout_of(dofn.work(("key", data)))
-    dofn.teardown()
-    assert isinstance(cutout, Cutout), cutout
-    return cutout
-
-
-PROFILED = ["RGB", "RGBA", "L", "LA", "1", "P", "CMYK"]
+        through_tiny(data)
 
 
 @pytest.mark.parametrize("encoding", ["png", "slow png", "webp", "jpeg"])
 @pytest.mark.parametrize("options", [{}, {"putalpha": True}, {"only_mask": True}], ids=str)
-@pytest.mark.parametrize("mode", PROFILED)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_file_has_no_profile_but_of_its_own_colours(
     picture: Any, mode: str, options: Dict[str, Any], encoding: str
 ) -> None:
@@ -168,9 +102,10 @@ def test_a_file_has_no_profile_but_of_its_own_colours(
         options = {**options, "bgcolor": (1, 2, 3, 255)}
     png_compression = 6 if encoding == "slow png" else None
     how = Encoding(format=encoding.removeprefix("slow "), png_compression=png_compression)
-    for profile in (SRGB, GREY):
-        data = saved(picture(mode=mode), "TIFF", icc_profile=profile)
-        cutout = with_work(data, options=RemoveOptions(**options), encoding=how)
+    containers = ("TIFF", "JPEG") if mode in ("RGB", "L", "CMYK") else ("TIFF",)
+    for profile, container in itertools.product((SRGB, GREY, b"\0" * 200), containers):
+        data = saved(picture(mode=mode), container, icc_profile=profile)
+        cutout = through_tiny(data, options=RemoveOptions(**options), encoding=how)
         with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
             image.load()
             found = image.info.get("icc_profile")
@@ -180,13 +115,13 @@ def test_a_file_has_no_profile_but_of_its_own_colours(
         assert found == (profile if is_kept else None)
 
 
-@pytest.mark.parametrize("mode", PROFILED)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("options", ALONE.values(), ids=ALONE)
 def test_the_row_says_what_matting_was_done(
     picture: Any, mode: str, options: Dict[str, Any], recwarn: pytest.WarningsRecorder
 ) -> None:
     data = saved(picture(mode=mode), "TIFF")
-    cutout = with_work(data, options=RemoveOptions(**options))
+    cutout = through_tiny(data, options=RemoveOptions(**options))
     asked = [name for name in ("alpha_matting", "decontaminate") if name in options]
     assert cutout.facts.matting == (asked[0] if asked else None)
     assert not [w for w in recwarn if "RGB" in str(w.message)]
@@ -194,25 +129,10 @@ def test_the_row_says_what_matting_was_done(
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1"])
 def test_greys_are_matted_as_the_same_picture_in_rgb(picture: Any, mode: str) -> None:
-    options = RemoveOptions(alpha_matting=True, alpha_matting_erode_size=2)
+    options = RemoveOptions(**OPTIONS["alpha_matting"])
     grey = picture(mode=mode)
-    ours = with_work(saved(grey, "TIFF"), options=options)
-    assert ours.parts == with_work(saved(grey.convert("RGB"), "TIFF"), options=options).parts
-
-
-@pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
-def test_the_icc_profile_of_an_rgb_picture_is_kept(picture: Any, encoding: str) -> None:
-    options = RemoveOptions(bgcolor=(1, 2, 3, 255))
-    dofn = RemBGDoFn(SessionConfig("tiny"), options=options, encoding=Encoding(format=encoding))
-    dofn.setup()
-    for mode, kept in (("RGB", SRGB), ("CMYK", None)):
-        data = saved(picture(mode=mode), "JPEG", icc_profile=SRGB if kept else b"\0" * 200)
-        cutout = cutout_of(dofn.work(("key", data)))
-        assert isinstance(cutout, Cutout), cutout
-        with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
-            image.load()
-            assert image.info.get("icc_profile") == kept
-    dofn.teardown()
+    ours = through_tiny(saved(grey, "TIFF"), options=options)
+    assert ours.parts == through_tiny(saved(grey.convert("RGB"), "TIFF"), options=options).parts
 
 
 # to_srgb
@@ -290,16 +210,16 @@ def test_a_colour_that_is_transparent_stays_so(picture: Any) -> None:
 def test_a_cutout_is_made_of_the_converted_picture(mode: str, picture: Any) -> None:
     profile = CONVERTED[mode][0]()
     data = saved(picture(mode=mode), "JPEG", quality=95, icc_profile=profile)
-    ours = with_work(data, options=RemoveOptions(to_srgb=True))
+    ours = through_tiny(data, options=RemoveOptions(to_srgb=True))
     converted = saved(decode(data, to_srgb=True).image, "PNG")
-    assert ours.parts == with_work(converted).parts
+    assert ours.parts == through_tiny(converted).parts
     assert b"iCCP" not in ours.parts[0].data
-    assert ours.parts != with_work(data).parts
+    assert ours.parts != through_tiny(data).parts
 
 
 def test_a_picture_without_a_profile_is_as_it_was(picture: Any) -> None:
     data = saved(picture(), "JPEG")
-    assert with_work(data, options=RemoveOptions(to_srgb=True)).parts == with_work(data).parts
+    assert through_tiny(data, options=RemoveOptions(to_srgb=True)).parts == through_tiny(data).parts
 
 
 def test_an_output_folder_remembers_it() -> None:

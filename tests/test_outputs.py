@@ -12,7 +12,8 @@ import pytest
 from onnx import helper, numpy_helper
 from PIL import Image
 from support import standins
-from support.cutting import cutout_of
+from support.cutting import through
+from support.options import OPTIONS, VITMATTE
 
 from rembg_beam.transforms import RemBGDoFn, RemoveOptions
 from rembg_beam.transforms.elements import Cutout, Failure
@@ -59,10 +60,7 @@ def work(
         # An opener of its own, so that no session of another test's is found.
         opener = functools.partial(opening.open_session)
         dofn = RemBGDoFn(standins.config(name, tmp_path), options=options, opener=opener)
-        dofn.setup()
-        result = cutout_of(dofn.work(("key", encoded())))
-        dofn.teardown()
-        return result
+        return through(dofn, encoded())
 
     return run
 
@@ -107,7 +105,7 @@ def mask_of(cutout: Any) -> Any:
         return np.asarray(image)
 
 
-MASK = RemoveOptions(only_mask=True)
+MASK = RemoveOptions(**OPTIONS["only_mask"])
 
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30, -1.0])
@@ -141,7 +139,7 @@ def test_masks_of_sam_of_another_size_are_a_failure(work: Callable[..., Any]) ->
 @pytest.mark.parametrize("change", [{"scale": NAN}, {"shape": [1, 1, 1, -1]}])
 def test_soft_edges_that_are_none_are_a_failure(work: Callable[..., Any], change: Any) -> None:
     refiner = next(iter(catalogue.MATTING))
-    failure = work("u2netp", RemoveOptions(vitmatte=True), of=refiner, **change)
+    failure = work("u2netp", RemoveOptions(**VITMATTE["vitmatte"]), of=refiner, **change)
     assert isinstance(failure, Failure) and failure.error == "BadOutput", failure
 
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support import kinds
-from support.cutting import cutout_of
+from support.cutting import assert_same, cutout_of, through
+from support.options import OPTIONS, VITMATTE
 from support.standins import config
 
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
@@ -27,31 +28,6 @@ LOCAL = [name for name, model in MODELS.items() if not model.is_remote and name 
 # One class of rembg's with another file: one picture shows that the file is the right one.
 ALIKE = [name for name in LOCAL if name.startswith("birefnet-") and name != "birefnet-general"]
 
-MATTING = {"alpha_matting": True, "alpha_matting_erode_size": 2}
-
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "none": {},
-    "only_mask": {"only_mask": True},
-    "post_process_mask": {"post_process_mask": True},
-    "only_mask, post_process_mask": {"only_mask": True, "post_process_mask": True},
-    "putalpha": {"putalpha": True},
-    "putalpha, post_process_mask": {"putalpha": True, "post_process_mask": True},
-    "bgcolor": {"bgcolor": (9, 8, 7, 255)},
-    "bgcolor, putalpha": {"bgcolor": (9, 8, 7, 99), "putalpha": True},
-    "bgcolor, post_process_mask": {"bgcolor": (9, 8, 7, 255), "post_process_mask": True},
-    "decontaminate": {"decontaminate": True},
-    "decontaminate, bgcolor": {"decontaminate": True, "bgcolor": (9, 8, 7, 255)},
-    "decontaminate, post_process_mask": {"decontaminate": True, "post_process_mask": True},
-    "alpha_matting": MATTING,
-    "alpha_matting, bgcolor": {**MATTING, "bgcolor": (9, 8, 7, 255)},
-    "alpha_matting, post_process_mask": {**MATTING, "post_process_mask": True},
-    "alpha_matting, thresholds": {
-        **MATTING,
-        "alpha_matting_foreground_threshold": 200,
-        "alpha_matting_background_threshold": 20,
-    },
-}
-
 
 @pytest.fixture
 def theirs(rembg_home: Path) -> Any:
@@ -64,18 +40,10 @@ def expected(data: bytes, session: Any, options: Dict[str, Any]) -> Image.Image:
         return rembg.remove(image, session=session, **options)
 
 
-def ours(dofn: RemBGDoFn, data: bytes) -> Tuple[Image.Image, Cutout]:
+def ours(dofn: RemBGDoFn, data: bytes) -> Cutout:
     cutout = cutout_of(dofn.work(("key", data)))
     assert isinstance(cutout, Cutout), cutout
-    image = Image.open(io.BytesIO(cutout.parts[0].data))
-    image.load()
-    return image, cutout
-
-
-def assert_same(image: Image.Image, other: Image.Image, *, levels: int = 0) -> None:
-    assert (image.mode, image.size) == (other.mode, other.size)
-    difference = np.abs(np.asarray(image, int) - np.asarray(other, int))
-    assert difference.max(initial=0) <= levels
+    return cutout
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -90,15 +58,16 @@ def test_every_option_on_pictures_of_every_kind(
     chosen = [kind for kind in kinds.KINDS if not (_is_slow(options) and _is_one_of_many(kind))]
     for kind in chosen:
         data = kinds.KINDS[kind]()
-        image, cutout = ours(dofn, data)
-        assert image.size == (cutout.facts.width, cutout.facts.height)
+        cutout = ours(dofn, data)
+        with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
+            assert image.size == (cutout.facts.width, cutout.facts.height)
         wanted = _expected_if_any(kind, data, theirs, options)
         if wanted is None:
             continue
-        assert_same(image, wanted)
+        assert_same(cutout.parts[0].data, wanted)
         compared += 1
         # An option that changes nothing would be compared with itself.
-        assert kind != "RGB" or not options or image.tobytes() != plain.tobytes()
+        assert kind != "RGB" or not options or wanted.tobytes() != plain.tobytes()
     dofn.teardown()
     assert compared >= len(chosen) - 9
 
@@ -137,15 +106,13 @@ def _expected_if_any(
         return None
 
 
-@pytest.mark.parametrize("options", [{"vitmatte": True}, {"vitmatte": True, "putalpha": True}])
+@pytest.mark.parametrize("options", VITMATTE.values(), ids=VITMATTE)
 @pytest.mark.parametrize("kind", ["RGB JPEG", "RGBA", "JPEG turned 6", "L"])
 def test_vitmatte(rembg_home: Path, theirs: Any, kind: str, options: Dict[str, Any]) -> None:
     dofn = RemBGDoFn(config("u2netp", rembg_home), options=RemoveOptions(**options))
-    dofn.setup()
     data = kinds.KINDS[kind]()
-    image, cutout = ours(dofn, data)
-    dofn.teardown()
-    assert_same(image, expected(data, theirs, options))
+    cutout = through(dofn, data)
+    assert_same(cutout.parts[0].data, expected(data, theirs, options))
     assert cutout.facts.matting == "vitmatte"
 
 
@@ -163,10 +130,10 @@ def test_every_model(rembg_home: Path, name: str) -> None:
     for options, kind in pairs:
         dofn.engine.options = RemoveOptions(**OPTIONS[options], stack_masks=name == catalogue.CLOTH)
         data = kinds.KINDS[kind]()
-        image, cutout = ours(dofn, data)
-        assert_same(image, expected(data, session, OPTIONS[options]))
+        cutout, wanted = ours(dofn, data), expected(data, session, OPTIONS[options])
+        assert_same(cutout.parts[0].data, wanted)
         assert (cutout.model, cutout.facts.provider) == (name, "CPUExecutionProvider")
-        lowest, highest = image.getchannel(image.getbands()[-1]).getextrema()
+        lowest, highest = wanted.getchannel(wanted.getbands()[-1]).getextrema()
         assert lowest != highest or options != "none", "a flat stand-in shows nothing"
     dofn.teardown()
 
@@ -191,8 +158,9 @@ def test_whatever_shares_the_batch(
         results = list(pool.map(lambda one: ours(dofn, one), data))
     batching = dofn.engine._held[made].session.inner_session
     assert batching.runs <= batching.calls and batching.max_size == max_batch_size
-    for one, (image, cutout) in zip(data, results, strict=True):
-        assert_same(image, expected(one, session, {}), levels=int(bool(cutout.facts.batched)))
+    for one, cutout in zip(data, results, strict=True):
+        levels = int(bool(cutout.facts.batched))
+        assert_same(cutout.parts[0].data, expected(one, session, {}), levels=levels)
     dofn.teardown()
 
 

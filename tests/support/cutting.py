@@ -1,12 +1,13 @@
 """One picture through the steps between its decoding and its encoding."""
 
+import io
 import json
 from typing import Any, Union
 
 import numpy as np
 from PIL import Image
 
-from rembg_beam.transforms import RemoveOptions
+from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions, SessionConfig
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.models.predicting import predict
 from rembg_beam.transforms.pictures.cutout import cut_out
@@ -27,6 +28,30 @@ def cut(
 def cutout_of(result: Any) -> Any:
     """The cutout of what `RemBGDoFn.work` gives, or the failure it is."""
     return getattr(result, "cutout", result)
+
+
+def through(dofn: RemBGDoFn, data: Any) -> Any:
+    """The cutout or failure that a DoFn, set up and torn down here, makes of a picture's bytes."""
+    dofn.setup()
+    try:
+        return cutout_of(dofn.work(("key", data)))
+    finally:
+        dofn.teardown()
+
+
+def through_tiny(data: Any, **more: Any) -> Cutout:
+    """The cutout that a DoFn with the bundled model makes of a picture's bytes."""
+    found = through(RemBGDoFn(SessionConfig("tiny"), **more), data)
+    assert isinstance(found, Cutout), found
+    return found
+
+
+def assert_same(data: bytes, expected: Image.Image, *, levels: int = 0) -> None:
+    """A file has the mode, size and pixels of a picture, each but for so many levels."""
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.mode, image.size) == (expected.mode, expected.size)
+        difference = np.abs(np.asarray(image, int) - np.asarray(expected, int))
+    assert difference.max(initial=0) <= levels
 
 
 def rembgs_own() -> Any:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageCms
 
 
 def pixels(width: int, height: int, channels: int = 3, seed: int = 0) -> Any:
@@ -37,6 +37,25 @@ def oriented(orientation: int, format: str) -> bytes:
     exif = Image.Exif()
     exif[0x112] = orientation
     return saved(rgb(40, 30, orientation), format, exif=exif)
+
+
+def lab() -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    converted = ImageCms.applyTransform(gradient(), transform)
+    assert converted is not None
+    return converted
+
+
+def gradient(mode: str = "RGB", seed: int = 0) -> Image.Image:
+    """Smooth, so that other colours and depths can be told from noise."""
+    y, x = np.mgrid[0:32, 0:48]
+    levels = np.stack([x * 255 // 48, y * 255 // 32, x * 0 + seed], -1)
+    return Image.fromarray(levels.astype(np.uint8)).convert(mode)
+
+
+def sixteen() -> Image.Image:
+    return Image.fromarray(np.asarray(gradient("L"), np.uint16) * 257)
 
 
 # Kinds that rembg takes as they are.
@@ -76,3 +95,19 @@ KINDS: Dict[str, Callable[[], bytes]] = {
         for turn in range(1, 9)
     },
 }
+
+# Kinds of `gradient` of which rembg dies, or takes levels for others.
+ODD: Dict[str, Callable[[], bytes]] = {
+    "I;16": lambda: saved(sixteen(), "PNG"),
+    "I;16 TIFF": lambda: saved(sixteen(), "TIFF"),
+    "I": lambda: saved(gradient("L").convert("I"), "TIFF"),
+    "F": lambda: saved(gradient("L").convert("F"), "TIFF"),
+    "LAB": lambda: saved(lab(), "TIFF"),
+    "P": lambda: saved(gradient("P"), "GIF"),
+    "P, transparent": lambda: saved(gradient("P"), "PNG", transparency=3),
+    "animation": lambda: saved(
+        gradient("P"), "GIF", save_all=True, append_images=[gradient("P", seed=50)]
+    ),
+}
+
+MODES = ("RGB", "RGBA", "L", "LA", "1", "P", "CMYK")
