@@ -16,7 +16,6 @@ from rembg_beam.transforms.sources import lists
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
