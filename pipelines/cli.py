@@ -90,7 +90,7 @@ def _parser(stdout: TextIO) -> argparse.ArgumentParser:
         )
     )
     for each in (parser, *others):
-        each.print_help = help_to(each, stdout)  # type: ignore[method-assign]
+        each.print_help = logs.help_to(each, stdout)  # type: ignore[method-assign]
     return parser
 
 
@@ -123,8 +123,3 @@ def _add_models(commands: Any) -> List[argparse.ArgumentParser]:
     fetch.add_argument("--to", required=True, metavar="DIR_OR_URI")
     fetch.add_argument("--model_dir", "--model-dir", metavar="URI", help="take them from here")
     return [listing, fetch]
-
-
-def help_to(parser: argparse.ArgumentParser, stdout: TextIO) -> Any:
-    """In place of a parser's `print_help`, on the true stdout."""
-    return lambda file=None: print(parser.format_help(), file=stdout, end="")

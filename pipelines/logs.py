@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import sys
-from typing import Iterator, TextIO
+from argparse import ArgumentParser
+from typing import Callable, Iterator, TextIO
 
 from ..transforms.store import uris
 
@@ -99,3 +100,8 @@ def _reworded(record: logging.LogRecord, text: str) -> bool:
     if message:
         record.msg, record.args = f"worker: {message[1]}", ()
     return True
+
+
+def help_to(parser: ArgumentParser, stdout: TextIO) -> Callable[..., None]:
+    """In place of a parser's `print_help`, on the true stdout."""
+    return lambda file=None: print(parser.format_help(), file=stdout, end="")

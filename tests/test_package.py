@@ -47,18 +47,14 @@ FLOORS = (
     {"coders", "runtime", "store"},
     {"naming", "outcomes", "fast"},
     {"pictures", "models"},
-    {"engine", "sources", "folder", "outputs"},
+    {"engine", "sources"},
+    {"folder", "outputs"},
     {"read", "rembg_dofn", "write"},
     {"remove_background", "inference"},
     {"job"},
     {"the public names"},
     {"pipelines"},
 )
-
-# What isn't so yet. These three may only become shorter: what is listed and mended fails too.
-UPWARDS = {("transforms.folder.earlier", "transforms.sources.lists")}
-CIRCULAR = {frozenset({"pipelines.commands.run", "pipelines.cli"})}
-TOO_LONG: Set[str] = set()
 
 MODULE_LINES, FUNCTION_LINES = 350, 40
 
@@ -113,24 +109,14 @@ def test_a_room_uses_what_lies_below_it(root: Path) -> None:
         for used in graph[name]
         if _room(name) != _room(used) and height[_room(name)] <= height[_room(used)]
     }
-    assert upwards == UPWARDS
+    assert not upwards
 
 
 def test_no_module_imports_itself_by_way_of_others(root: Path) -> None:
-    graph = _graph(_modules(root))
-    found = set()
-    while True:
-        try:
-            graphlib.TopologicalSorter(graph).prepare()
-        except graphlib.CycleError as error:
-            circle = error.args[1]
-            used, name, *_ = circle
-            assert frozenset(circle) in CIRCULAR, " <- ".join(circle)
-            found.add(frozenset(circle))
-            graph[name].remove(used)
-        else:
-            break
-    assert found == CIRCULAR
+    try:
+        graphlib.TopologicalSorter(_graph(_modules(root))).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_no_module_and_no_function_is_too_long(root: Path) -> None:
@@ -146,7 +132,7 @@ def test_no_module_and_no_function_is_too_long(root: Path) -> None:
                 taken = (told.end_lineno or 0) - told.lineno + 1 if told else 0
                 if (lines := (node.end_lineno or 0) - node.lineno + 1 - taken) > FUNCTION_LINES:
                     found.add(f"{name}.{node.name}: {lines}")
-    assert found == TOO_LONG
+    assert not found
 
 
 def test_rembg_and_onnxruntime_are_never_imported_at_module_level(root: Path) -> None:

@@ -34,7 +34,6 @@ from .. import (
     signals,
     workers,
 )
-from ..cli import help_to
 from ..progress import Bar
 from ..settings import Parsed
 from ..status import OK, UsageError
@@ -129,5 +128,5 @@ def _parser(stdout: TextIO) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     settings.add_arguments(parser)
-    parser.print_help = help_to(parser, stdout)  # type: ignore[method-assign]
+    parser.print_help = logs.help_to(parser, stdout)  # type: ignore[method-assign]
     return parser
