@@ -225,7 +225,7 @@ def test_a_picture_without_a_profile_is_as_it_was(picture: Any) -> None:
 def test_an_output_folder_remembers_it() -> None:
     """Files made without it are not done for a run with it."""
     with_it, without = (
-        record.settings_of(Settings(model="tiny", output="out", to_srgb=given).remove_background())
+        record.settings_of(Settings(model="tiny", output="out", to_srgb=given).job().remove)
         for given in (True, False)
     )
     assert with_it == {**without, "to_srgb": True}
