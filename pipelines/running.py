@@ -14,6 +14,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..transforms import RemoveBackgrounds
+from ..transforms.folder import layout
+from ..transforms.store import stores, uris
 from . import logs, workers
 from .status import UsageError
 
@@ -112,5 +114,21 @@ def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> b
         made = beam.Pipeline(runner=runner, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _ = made | replace(job)  # Beam ties a transform to the pipeline it was applied to
+    # Beam ties a transform to the pipeline it was applied to.
+    _ = made | (replace(job, on_existing="overwrite") if _is_new(runner, job) else replace(job))
     return made
+
+
+def _is_new(runner: str, job: RemoveBackgrounds) -> bool:
+    """Whether no run left anything in a folder of this machine: it needs no join with what is done,
+    which for a few pictures takes as long as they do."""
+    output = job.remove.output
+    if runner != HERE or not uris.is_local(output):
+        return False
+    try:
+        return all(
+            file.name.startswith((f"{layout.MANIFEST}/_", f"{uris.TEMPORARY}/"))
+            for file in stores.listing(output)
+        )
+    except OSError:  # the job will say so
+        return False

@@ -190,3 +190,27 @@ def test_the_examples_of_the_docs_run(
         exec(compile(example, "jobs.md", "exec"), names)
     photos = ["animals/chelsea.png", "astronaut.jpg", "coffee.jpg", "rocket.jpg", "toys/1"]
     assert tree("cutouts") == [f"{photo}.png" for photo in photos]
+
+
+def test_a_new_folder_is_not_joined_with_what_is_done(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder of this machine the command knows it; a second run looks."""
+    looked: List[str] = []
+    real = RemoveBackgrounds._skip_existing
+
+    def skip_existing(self: Any) -> Any:
+        looked.append(self.remove.output)
+        return real(self)
+
+    monkeypatch.setattr(RemoveBackgrounds, "_skip_existing", skip_existing)
+    places = ["--input", str(root / "examples"), "--output", str(tmp_path / "out")]
+    words = ["run", *places, "--model", "tiny", "--max_failures", "100%"]
+    assert cli.main(words) == 0 and not looked
+    assert cli.main([*words, "--on_existing", "fail"]) == 0 and len(looked) == 1
+    assert cli.main(words) == 0 and len(looked) == 2
+    assert re.findall(r"^\d+ written, .* failed", capfd.readouterr().out, re.MULTILINE) == [
+        "4 written, 0 skipped, 0 failed",
+        "0 written, 0 skipped, 4 failed",
+        "0 written, 4 skipped, 0 failed",
+    ]

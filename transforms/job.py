@@ -141,19 +141,27 @@ class RemoveBackgrounds(beam.PTransform):
             return taken, []
         if self.retry_failed:
             return start | "Those that failed" >> FailedSources(self.remove.output), []
-        find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
-        found, unlisted = (
-            start
-            | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
-            | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
-        )
-        lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
-        listed, bad_lines = (
-            start
-            | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
-            | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
-        )
-        return (found, listed) | "All sources" >> beam.Flatten(), [unlisted, bad_lines]
+        found: List[beam.PCollection] = []
+        nameless: List[beam.PCollection] = []
+        if self.input:
+            find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
+            sources, unlisted = (
+                start
+                | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
+                | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
+            )
+            found, nameless = [sources], [unlisted]
+        if self.input_list:
+            lists = [
+                InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list
+            ]
+            listed, bad_lines = (
+                start
+                | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
+                | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
+            )
+            found, nameless = [*found, listed], [*nameless, bad_lines]
+        return found | "All sources" >> beam.Flatten(), nameless
 
     def _skip_existing(self) -> SkipExisting:
         remove = self.remove
