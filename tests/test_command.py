@@ -682,12 +682,12 @@ def test_files_that_vanish_and_lose_their_permission_are_rows(
     """After they were found, before they are read."""
     opened = os.open
 
-    def opening(path: Any, *more: Any) -> int:
+    def opening(path: Any, *more: Any, **named: Any) -> int:
         if str(path).endswith("/a.png"):
             os.unlink(path)
         if str(path).endswith("/A.JPG"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
-        return opened(path, *more)
+        return opened(path, *more, **named)
 
     monkeypatch.setattr(os, "open", opening)
     _, out, _ = command("--input", photos)

@@ -71,6 +71,9 @@ _WRAPPING = [
     for prefix in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 ]
 
+# 6to4: what is behind the prefix decides; `is_global` is False for all of it since Python 3.13.
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+
 # A translator's own prefix has one of these lengths, after RFC 8215 and RFC 6052.
 _TRANSLATORS = ipaddress.IPv6Network("64:ff9b:1::/48")
 _TRANSLATORS_BITS = (48, 56, 64)
@@ -138,7 +141,8 @@ def _and_wrapped(address: Address) -> Iterator[Address]:
     """The IPv4 addresses that an address stands for, and then itself, unless it is only those."""
     wrapped = _wrapped(address)
     yield from wrapped
-    translated = any(address in network for network in _WRAPPING if address.version == 6)
+    prefixes = (*_WRAPPING, _SIX_TO_FOUR)
+    translated = address.version == 6 and any(address in prefix for prefix in prefixes)
     if not (wrapped and translated):
         yield address
 
