@@ -11,15 +11,13 @@ import json
 import reprlib
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.setting import REQUIRED, Setting, build, did_you_mean, flat, setting
 from . import beam_options, documents, values
 from .status import UsageError
-
-T = TypeVar("T")
 
 BEAM = "beam"
 
@@ -57,14 +55,10 @@ class Settings(SimpleNamespace):
 
     def job(self) -> RemoveBackgrounds:
         """The job of these settings; raises `ValueError` for those that make no sense."""
-        return self.part(RemoveBackgrounds)
-
-    def part(self, cls: Type[T]) -> T:
-        """The same, or one of the objects that it is made of."""
         extras = dict(self.extras or {})
         if self.cloth_category:
             extras["cloth_category"] = self.cloth_category
-        return build(cls, {**vars(self), "extras": extras})
+        return build(RemoveBackgrounds, {**vars(self), "extras": extras})
 
 
 def default(setting: Setting) -> Any:

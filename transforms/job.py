@@ -141,27 +141,30 @@ class RemoveBackgrounds(beam.PTransform):
             return taken, []
         if self.retry_failed:
             return start | "Those that failed" >> FailedSources(self.remove.output), []
-        found: List[beam.PCollection] = []
-        nameless: List[beam.PCollection] = []
-        if self.input:
-            find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
-            sources, unlisted = (
-                start
-                | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
-                | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
-            )
-            found, nameless = [sources], [unlisted]
-        if self.input_list:
-            lists = [
-                InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list
-            ]
-            listed, bad_lines = (
-                start
-                | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
-                | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
-            )
-            found, nameless = [*found, listed], [*nameless, bad_lines]
-        return found | "All sources" >> beam.Flatten(), nameless
+        pairs = [
+            *([self._found(start)] if self.input else []),
+            *([self._listed(start)] if self.input_list else []),
+        ]
+        sources = [found for found, _ in pairs] | "All sources" >> beam.Flatten()
+        return sources, [nameless for _, nameless in pairs]
+
+    def _found(self, start: Any) -> Any:
+        """The sources of the inputs, and the folders that can't be listed."""
+        find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
+        return (
+            start
+            | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
+            | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
+        )
+
+    def _listed(self, start: Any) -> Any:
+        """The sources of the lists, and the lines that name none."""
+        lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
+        return (
+            start
+            | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
+            | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
+        )
 
     def _skip_existing(self) -> SkipExisting:
         remove = self.remove

@@ -15,7 +15,7 @@ from typing import Callable, List, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from ...transforms import RemoveBackgrounds
 from ...transforms.folder import presence, record
@@ -64,7 +64,8 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     checks.check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
     job = checks.check(parsed.settings)
-    if runner == running.HERE:
+    mode = options.view_as(DirectOptions).direct_running_mode
+    if runner == running.HERE and mode != "multi_processing":
         lean.prepare_rembg()
     with piped.Lists(parsed.settings.input_list) as lists:
         started = _begin(job, lists)

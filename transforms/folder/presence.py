@@ -14,8 +14,7 @@ import os
 import socket
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import psutil
 
@@ -60,12 +59,7 @@ class Presence:
     def __enter__(self) -> "Presence":
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:
