@@ -102,7 +102,7 @@ def test_no_more_is_asked_for_than_the_cap_and_one() -> None:
         return bytes(size)
 
     with pytest.raises(limits.TooLarge):
-        list(packing.capped(URL, read, 100_000))
+        list(limits.capped(URL, read, 100_000))
     assert sum(asked) == 100_001
 
 

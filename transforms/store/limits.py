@@ -2,12 +2,12 @@
 
 In: bytes as a store hands them out, and the cap, None for none. Out: the same bytes. `TooLarge`,
 naming the URI, the cap and the way out, for a file that has more; of it no more than the cap and
-one read of the store's is held. `copy` does the same for a file that is never held whole.
+one read of the store's is held. `copy` holds no more than a piece.
 """
 
 import errno
 import io
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, Callable, Iterator, Optional
 
 from . import uris
 
@@ -32,13 +32,24 @@ class Capped(io.BytesIO):
         return super().write(data)
 
 
-def asked_for(max_bytes: Optional[int], size: int) -> int:
-    """How many bytes to ask a file for at once: one more than it is said to have, or may have.
+def room(piece_bytes: int, held: int, max_bytes: Optional[int]) -> int:
+    """How many bytes to ask for next: a piece, or as many as show that there are too many.
 
-    >>> asked_for(100, size=10), asked_for(100, size=1000), asked_for(None, size=1000)
-    (11, 101, 1001)
+    >>> room(1000, held=90, max_bytes=100), room(1000, held=90, max_bytes=None)
+    (11, 1000)
     """
-    return (size if max_bytes is None else min(size, max_bytes)) + 1
+    return piece_bytes if max_bytes is None else min(piece_bytes, max_bytes + 1 - held)
+
+
+def capped(
+    uri: str, reading: Callable[[int], bytes], max_bytes: Optional[int], piece_bytes: int = 1 << 16
+) -> Iterator[bytes]:
+    """What `reading` gives for a number of bytes, piece by piece, until that is nothing."""
+    held = 0
+    while piece := reading(room(piece_bytes, held, max_bytes)):
+        held += len(piece)
+        check(uri, held, max_bytes)
+        yield piece
 
 
 def copy(uri: str, reading: BinaryIO, path: str, size: int) -> None:

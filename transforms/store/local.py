@@ -14,6 +14,7 @@ left.
 import atexit
 import contextlib
 import errno
+import glob
 import itertools
 import os
 import shutil
@@ -21,7 +22,8 @@ import stat
 import threading
 import uuid
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple
+from functools import partial
+from typing import Any, BinaryIO, Dict, Iterator, Optional
 
 import filelock
 
@@ -32,7 +34,7 @@ from .retrying import ERRNOS, Tried, tried
 # What a file system says that knows no hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
-# Of a file that has more than it is said to have, at once.
+# Asked for at once, where a file is said to have less: it may grow, or be one of /proc.
 _PIECE_BYTES = 1 << 16
 
 # Folders tried until one outlives the sweeps of others.
@@ -41,7 +43,7 @@ _PRIVATE_TRIES = 10
 
 @dataclass
 class _Private:
-    """This process's own folder for temporary files under one output folder."""
+    """A process's own folder for temporary files under one output folder."""
 
     path: str
     lock: filelock.BaseFileLock
@@ -101,7 +103,7 @@ def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterat
 def begin(folder: str) -> None:
     """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
     sweep(folder)
-    _private_folder(folder, users=1)
+    _private_folder(folder)
 
 
 def end(folder: str) -> None:
@@ -117,11 +119,10 @@ def end(folder: str) -> None:
 def sweep(folder: str) -> bool:
     """Removes temporary files of processes no longer alive; whether none is left under a folder."""
     room = os.path.join(_root(folder), uris.TEMPORARY)
-    for lock_path, private in _private_folders(room):
-        lock = filelock.FileLock(lock_path)
+    for lock_path in glob.glob(os.path.join(glob.escape(room), "*.lock")):
         try:
-            with lock.acquire(blocking=False):
-                shutil.rmtree(private, ignore_errors=True)
+            with filelock.FileLock(lock_path).acquire(blocking=False):
+                shutil.rmtree(lock_path.removesuffix(".lock"), ignore_errors=True)
                 _unlink(lock_path)
         except (filelock.Timeout, OSError):
             continue  # its owner lives, or another process sweeps it
@@ -157,25 +158,12 @@ def _read(path: str, max_bytes: Optional[int]) -> bytes:
         found = os.fstat(descriptor)
         _check_is_file(path, found.st_mode)
         limits.check(path, found.st_size, max_bytes)
-        return _read_all(descriptor, path, found.st_size, max_bytes)
+        asked = max(found.st_size, _PIECE_BYTES) + 1
+        return b"".join(limits.capped(path, partial(os.read, descriptor), max_bytes, asked))
     except OSError as error:
         raise _of_a_kernels_file(descriptor, path, error) from None
     finally:
         os.close(descriptor)
-
-
-def _read_all(descriptor: int, path: str, size: int, max_bytes: Optional[int]) -> bytes:
-    """All of a file, whatever size it is said to have: it may grow, or be one of /proc."""
-    pieces: List[bytes] = []
-    held = 0
-    while True:
-        left = None if max_bytes is None else max_bytes - held
-        piece = os.read(descriptor, limits.asked_for(left, max(size - held, _PIECE_BYTES)))
-        if not piece:
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        held += len(piece)
-        limits.check(path, held, max_bytes)
-        pieces.append(piece)
 
 
 def _check_is_file(path: str, mode: int) -> None:
@@ -184,32 +172,23 @@ def _check_is_file(path: str, mode: int) -> None:
             errno.EISDIR, "it is a folder; the command takes those by --input, a list files", path
         )
     if not stat.S_ISREG(mode):
-        raise OSError(
-            errno.EINVAL, f"it is not a regular file but {_kind(mode)}: save it as a file", path
-        )
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise OSError(errno.EINVAL, f"it is not a regular file but {kind}: save it as a file", path)
 
 
 def _of_a_kernels_file(descriptor: int, path: str, error: OSError) -> OSError:
     """The error; another attempt won't help where nothing is on a disk, as under /proc and /sys."""
-    if error.errno not in ERRNOS or not _is_kernels(descriptor):
-        return error
-    rule = f"it is one of the kernel's files, and can't be read ({error.strerror})"
-    return OSError(errno.EINVAL, rule, path)
-
-
-def _is_kernels(descriptor: int) -> bool:
     # As `df` tells them: their file systems have no blocks.
-    return hasattr(os, "fstatvfs") and os.fstatvfs(descriptor).f_blocks == 0
+    if error.errno in ERRNOS and hasattr(os, "fstatvfs") and not os.fstatvfs(descriptor).f_blocks:
+        rule = f"it is one of the kernel's files, and can't be read ({error.strerror})"
+        return OSError(errno.EINVAL, rule, path)
+    return error
 
 
 def _write(folder: str, name: str, data: bytes, overwrite: bool, durable: bool) -> None:
     path = os.path.join(uris.local_path(folder), *name.split("/"))
-    temporary = os.path.join(_private_folder(folder, users=1), uuid.uuid4().hex)
+    temporary = os.path.join(_private_folder(folder), uuid.uuid4().hex)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -286,14 +265,15 @@ def _root(folder: str) -> str:
     return os.path.abspath(uris.local_path(folder))
 
 
-def _private_folder(folder: str, users: int = 0) -> str:
+def _private_folder(folder: str) -> str:
+    """This process's folder for temporary files, for one more user until its `end`."""
     root = _root(folder)
     with _private_lock:
         if _abandoned:
             raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
         if root not in _private:
             _private[root] = _make_private(os.path.join(root, uris.TEMPORARY))
-        _private[root].users += users
+        _private[root].users += 1
         return _private[root].path
 
 
@@ -324,17 +304,6 @@ def _remove(private: _Private) -> None:
     _unlink(private.path + ".lock")
     private.lock.release()
     _remove_if_empty(os.path.dirname(private.path))
-
-
-def _private_folders(room: str) -> Iterator[Tuple[str, str]]:
-    try:
-        names = os.listdir(room)
-    except FileNotFoundError:
-        return
-    for name in names:
-        if name.endswith(".lock"):
-            lock = os.path.join(room, name)
-            yield lock, lock.removesuffix(".lock")
 
 
 def _unlink(path: str) -> None:

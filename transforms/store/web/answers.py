@@ -43,11 +43,10 @@ def body(url: str, response: Any, max_bytes: Optional[int]) -> bytes:
     transfer = response.headers.get("transfer-encoding", "chunked").strip().lower()
     if transfer not in ("", "identity", "chunked"):
         raise MalformedAnswer(f"its Transfer-Encoding, {transfer}, was not asked for")
-    sent = packing.capped(url, lambda size: response.read(size, decode_content=False), max_bytes)
+    sent = limits.capped(url, lambda size: response.read(size, decode_content=False), max_bytes)
     encoding = response.headers.get("content-encoding", "")
     data = io.BytesIO()
-    for chunk in packing.unpacked(url, sent, encoding, max_bytes):
-        data.write(chunk)
+    data.writelines(packing.unpacked(url, sent, encoding, max_bytes))
     return data.getvalue()
 
 

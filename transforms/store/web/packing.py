@@ -8,19 +8,20 @@ passed over, as browsers do. Fails with urllib3's `DecodeError` for what can't b
 """
 
 import zlib
-from typing import Any, Callable, Iterator, Optional
+from typing import Iterator, Optional
 
 from urllib3.exceptions import DecodeError
 
 from .. import limits
 
-CHUNK_BYTES = 1 << 16
+# Of what packed bytes stand for, at once.
+_PIECE_BYTES = 1 << 16
 
 # As urllib3 and curl have it.
 MOST_CODINGS = 5
 
 # How their formats begin.
-_GZIP = 0x1F
+_GZIP = b"\x1f"
 _ZLIB = 0x08
 
 _OURS = frozenset(["gzip", "x-gzip", "deflate"])
@@ -44,71 +45,41 @@ def unpacked(
     if len(ours) > MOST_CODINGS:
         raise DecodeError(f"there are {len(ours)} in a row, and {MOST_CODINGS} at most are undone")
     for each in reversed(ours):
-        chunks = capped(uri, _Inflating(chunks, each == "deflate").read, max_bytes)
+        chunks = _inflated(uri, chunks, each == "deflate", max_bytes)
     return chunks
 
 
-def capped(uri: str, reading: Callable[[int], bytes], max_bytes: Optional[int]) -> Iterator[bytes]:
-    """What `reading` gives for a size, chunk by chunk, until that is nothing.
-
-    No more is asked for than the cap and one byte.
-    """
-    size = 0
-    while True:
-        asked = CHUNK_BYTES if max_bytes is None else min(CHUNK_BYTES, max_bytes + 1 - size)
-        chunk = reading(asked)
-        if not chunk:
-            return
-        size += len(chunk)
-        limits.check(uri, size, max_bytes)
-        yield chunk
-
-
-class _Inflating:
-    """Reads what chunks of gzip or deflate stand for."""
-
-    def __init__(self, chunks: Iterator[bytes], is_deflate: bool) -> None:
-        self._chunks = chunks
-        self._is_deflate = is_deflate
-        self._stream: Any = None
-        self._data = b""
-
-    def read(self, size: int) -> bytes:
-        """At most so many bytes; none at the end."""
-        while True:
-            if (self._stream is None or self._stream.eof) and not self._begin():
-                return b""
-            part = self._inflate(size)
-            if part:
-                return part
-            if not (self._stream.eof or self._data):
-                self._data = next(self._chunks, b"")
-                if not self._data:
+def _inflated(
+    uri: str, chunks: Iterator[bytes], is_deflate: bool, max_bytes: Optional[int]
+) -> Iterator[bytes]:
+    """What chunks of gzip, of several streams in a row too, or of deflate stand for."""
+    held = 0
+    data = next(chunks, b"")
+    while data:
+        stream = zlib.decompressobj(_window_bits(data, is_deflate))
+        while not stream.eof:
+            try:
+                piece = stream.decompress(data, limits.room(_PIECE_BYTES, held, max_bytes))
+            except zlib.error as error:
+                raise DecodeError(str(error)) from None
+            data = stream.unconsumed_tail
+            if piece:
+                held += len(piece)
+                limits.check(uri, held, max_bytes)
+                yield piece
+            elif not (stream.eof or data):
+                data = next(chunks, b"")
+                if not data:
                     raise DecodeError("it ends early")
+        data = stream.unused_data or next(chunks, b"")
+        if is_deflate or not data.startswith(_GZIP):
+            break
+    for _ in chunks:  # what stands behind is passed over
+        pass
 
-    def _begin(self) -> bool:
-        """Begins the first stream, or gzip's next; what else stands behind one is passed over."""
-        is_first = self._stream is None
-        self._data = (b"" if is_first else self._stream.unused_data) or next(self._chunks, b"")
-        if not self._data:
-            return False
-        if not is_first and (self._is_deflate or self._data[0] != _GZIP):
-            for _ in self._chunks:
-                pass
-            return False
-        self._stream = zlib.decompressobj(self._window_bits())
-        return True
 
-    def _window_bits(self) -> int:
-        if not self._is_deflate:
-            return 16 + zlib.MAX_WBITS
-        # Deflate is meant to stand in zlib's format, and often does not.
-        return zlib.MAX_WBITS if self._data[0] & 0x8F == _ZLIB else -zlib.MAX_WBITS
-
-    def _inflate(self, size: int) -> bytes:
-        try:
-            part: bytes = self._stream.decompress(self._data, size)
-        except zlib.error as error:
-            raise DecodeError(str(error)) from None
-        self._data = self._stream.unconsumed_tail
-        return part
+def _window_bits(data: bytes, is_deflate: bool) -> int:
+    if not is_deflate:
+        return 16 + zlib.MAX_WBITS
+    # Deflate is meant to stand in zlib's format, and often does not.
+    return zlib.MAX_WBITS if data[0] & 0x8F == _ZLIB else -zlib.MAX_WBITS
