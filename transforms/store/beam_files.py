@@ -9,7 +9,6 @@ scheme that no file system is registered for.
 """
 
 import errno
-import functools
 import importlib.util
 import re
 import uuid
@@ -46,8 +45,7 @@ def download(uri: str, path: str) -> Tried[None]:
 
 def opened(uri: str) -> ContextManager[BinaryIO]:
     """A file opened to be read in pieces."""
-    opening = functools.partial(FileSystems.open, compression_type=_RAW)
-    return _tried(uri, opening, uri).get()
+    return _tried(uri, lambda: FileSystems.open(uri, compression_type=_RAW)).get()
 
 
 def write(
@@ -94,9 +92,8 @@ def _read(uri: str, max_bytes: Optional[int]) -> bytes:
 
 
 def _write(folder: str, uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
-    if not overwrite and FileSystems.exists(uri):
-        same_size = FileSystems.get_filesystem(uri).size(uri) == len(data)
-        if not same_size or _read(uri, len(data)) != data:
+    if not overwrite and (there := _size(uri)) is not None:
+        if there != len(data) or _read(uri, there) != data:
             raise refusals.exists(uri)
         return  # what an attempt before, or a retried bundle, wrote
     if uris.scheme(folder) in OBJECT_STORES:
@@ -121,12 +118,10 @@ def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> No
     temporary = uris.join(room, uuid.uuid4().hex)
     try:
         _create(temporary, data, mime_type)
-        if FileSystems.exists(uri):
-            FileSystems.delete([uri])
+        _remove(uri)
         FileSystems.rename([temporary], [uri])
     except BaseException:
-        if FileSystems.exists(temporary):
-            FileSystems.delete([temporary])
+        _remove(temporary)
         raise
 
 
@@ -154,9 +149,9 @@ def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
     found = tried(_refusing, uri, function, *arguments)
     said = str(found.error or "")
     shown = uris.without_secrets_in(said.replace(uri, uris.without_secrets(uri)))
-    if shown == said:
-        return found
-    return found._replace(error=OSError(f"{type(found.error).__name__}: {shown}"))
+    if shown != said:
+        return found._replace(error=OSError(f"{type(found.error).__name__}: {shown}"))
+    return found
 
 
 def _refusing(uri: str, function: Callable[..., T], *arguments: Any) -> T:
@@ -182,7 +177,5 @@ def _check_scheme(uri: str) -> None:
         ) from None
     needed, extra = _EXTRAS.get(str(uris.scheme(uri)), ("", ""))
     if needed and importlib.util.find_spec(needed) is None:
-        raise ValueError(
-            f"{uris.without_secrets(uri)!r} needs the package {needed}: "
-            f"install apache-beam[{extra}]"
-        )
+        shown = uris.without_secrets(uri)
+        raise ValueError(f"{shown!r} needs the package {needed}: install apache-beam[{extra}]")

@@ -30,18 +30,7 @@ import io
 import os
 import threading
 from base64 import b64encode
-from typing import (
-    Any,
-    BinaryIO,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Tuple,
-    TypeVar,
-)
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 import google_crc32c
 import requests
@@ -67,6 +56,10 @@ RETRY = DEFAULT_RETRY.with_delay(initial=1.0, maximum=32.0, multiplier=2.0).with
 # For a connection, and between two packets of an answer.
 TIMEOUT_SECONDS = (10.0, 60.0)
 
+# Of one attempt of `RETRY`'s; with `checksum`, the bytes are checked.
+_ONCE: Dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "retry": None}
+_CHECKED = {**_ONCE, "checksum": "crc32c"}
+
 # Kept open for the next request; more threads than that would connect anew each time.
 CONNECTIONS = 256
 
@@ -80,21 +73,14 @@ _clients: Dict[Tuple[int, Optional[str]], storage.Client] = {}
 _clients_lock = threading.Lock()
 
 
-class _Place(NamedTuple):
-    """A gs:// URI, taken apart."""
-
-    bucket: str
-    name: str
-
-
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     """All bytes of an object; `TooLarge` as soon as more than `max_bytes` have come."""
-    return _tried(uri, _download, uri, max_bytes)
+    return _tried(uri, _read, uri, max_bytes)
 
 
 def download(uri: str, path: str) -> Tried[None]:
     """Copies an object to a local path, checked against its checksum."""
-    return _tried(uri, _download_to, uri, path)
+    return _tried(uri, lambda: _blob(uri).download_to_filename(path, **_CHECKED))
 
 
 @contextlib.contextmanager
@@ -124,7 +110,7 @@ def size(uri: str) -> Optional[int]:
 def remove(uri: str) -> None:
     """Removes an object if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        _tried(uri, _delete, uri).get()
+        _tried(uri, lambda: _blob(uri).delete(**_ONCE)).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
@@ -160,16 +146,15 @@ def client() -> storage.Client:
 
 
 def _new_client(emulator: Optional[str]) -> storage.Client:
-    if emulator:
-        if not emulator.startswith(("http://", "https://")):
-            raise ValueError(
-                f"the environment variable STORAGE_EMULATOR_HOST is {emulator!r} and must begin "
-                "with http:// or https://, then host and port; without it, gs:// is Google's own"
-            )
+    if not emulator:
+        made = gcsio.create_storage_client(FileSystems._pipeline_options or PipelineOptions([]))
+    elif emulator.startswith(("http://", "https://")):
         made = storage.Client(project="emulator", credentials=AnonymousCredentials())
     else:
-        options = FileSystems._pipeline_options or PipelineOptions([])
-        made = gcsio.create_storage_client(options)
+        raise ValueError(
+            f"the environment variable STORAGE_EMULATOR_HOST is {emulator!r} and must begin "
+            "with http:// or https://, then host and port; without it, gs:// is Google's own"
+        )
     # It would ask for each bucket's metadata in the background, to describe traces nobody takes.
     made._bucket_metadata_cache = None
     session = made._http
@@ -179,19 +164,10 @@ def _new_client(emulator: Optional[str]) -> storage.Client:
     return made
 
 
-def _download(uri: str, max_bytes: Optional[int]) -> bytes:
+def _read(uri: str, max_bytes: Optional[int]) -> bytes:
     data = limits.Capped(uri, max_bytes)
-    _download_into(uri, data)
+    _blob(uri).download_to_file(data, **_CHECKED)
     return data.getvalue()
-
-
-def _download_to(uri: str, path: str) -> None:
-    with open(path, "wb") as file:
-        _download_into(uri, file)
-
-
-def _download_into(uri: str, file: BinaryIO) -> None:
-    _blob(uri).download_to_file(file, checksum="crc32c", timeout=TIMEOUT_SECONDS, retry=None)
 
 
 def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
@@ -207,9 +183,7 @@ def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
             if_generation_not_match=None,
             if_metageneration_match=None,
             if_metageneration_not_match=None,
-            timeout=TIMEOUT_SECONDS,
-            checksum="crc32c",
-            retry=None,
+            **_CHECKED,
         )
     except InvalidResponse as error:
         if error.response.status_code == 412 and _holds(uri, data):
@@ -220,10 +194,6 @@ def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
         raise ConnectionError("what is stored is not what was sent")
 
 
-def _delete(uri: str) -> None:
-    _blob(uri).delete(timeout=TIMEOUT_SECONDS, retry=None)
-
-
 def _holds(uri: str, data: bytes) -> bool:
     found = _find(uri)
     return found is not None and (found.size, found.crc32c) == (len(data), _checksum(data))
@@ -231,7 +201,7 @@ def _holds(uri: str, data: bytes) -> bool:
 
 def _find(uri: str) -> Optional[storage.Blob]:
     bucket, name = _take_apart(uri)
-    return client().bucket(bucket).get_blob(name, timeout=TIMEOUT_SECONDS, retry=None)
+    return client().bucket(bucket).get_blob(name, **_ONCE)
 
 
 def _blob(uri: str) -> storage.Blob:
@@ -239,14 +209,15 @@ def _blob(uri: str) -> storage.Blob:
     return client().bucket(bucket).blob(name)
 
 
-def _take_apart(uri: str, needs_name: bool = True) -> _Place:
+def _take_apart(uri: str, needs_name: bool = True) -> Tuple[str, str]:
+    """The bucket and the name of a gs:// URI."""
     bucket, _, name = uri.partition("://")[2].partition("/")
     if not bucket or "@" in bucket or (needs_name and not name):
         raise ValueError(
             f"{uris.without_secrets(uri)!r} names no object: that is gs://BUCKET/NAME, without a "
             "user or password"
         )
-    return _Place(bucket, name)
+    return bucket, name
 
 
 def _checksum(data: bytes) -> str:
@@ -268,13 +239,12 @@ def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
     failures: List[Exception] = []
     try:
         value = RETRY(_once, on_error=failures.append)(function, *arguments)
+        return Tried(value, len(failures) + 1)
     except RetryError as error:
         return Tried(None, len(failures), _explained(error, uri))
-    except _REFUSALS as error:
-        return Tried(None, len(failures) + 1, _explained(error, uri))
     except Exception as error:
-        return Tried(None, len(failures) + 1, error)
-    return Tried(value, len(failures) + 1)
+        explained = _explained(error, uri) if isinstance(error, _REFUSALS) else error
+        return Tried(None, len(failures) + 1, explained)
 
 
 def _once(function: Callable[..., T], *arguments: Any) -> T:

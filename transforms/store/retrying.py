@@ -11,7 +11,6 @@ in the meantime gets `PutOff` in place of a wait, and calls again.
 
 import errno
 import http.client
-import itertools
 import random
 import time
 from dataclasses import dataclass
@@ -55,13 +54,12 @@ class Tried(NamedTuple, Generic[T]):
         return cast(T, self.value)
 
 
+@dataclass(eq=False)
 class PutOff(Exception):
     """The call is to be made again after so many seconds; so many attempts are made already."""
 
-    def __init__(self, seconds: float, attempts: int) -> None:
-        super().__init__(seconds, attempts)
-        self.seconds = seconds
-        self.attempts = attempts
+    seconds: float
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,9 @@ def tried(
     (7, ValueError("invalid literal for int() with base 10: 'x'"))
     """
     backoff = backoff or BACKOFF
-    for attempt in itertools.count((made or 0) + 1):
+    attempt = made or 0
+    while True:
+        attempt += 1
         try:
             return Tried(function(*arguments), attempt)
         except Exception as error:
@@ -113,7 +113,6 @@ def tried(
         if made is not None:
             raise PutOff(seconds, attempt)
         backoff.sleep(seconds)
-    raise AssertionError("unreachable")
 
 
 def _wait(backoff: Backoff, attempt: int, error: Exception) -> float:
@@ -128,10 +127,8 @@ def is_transient(error: Any) -> bool:
     >>> is_transient(ConnectionResetError()), is_transient(FileNotFoundError())
     (True, False)
     """
-    if isinstance(error, _TYPES):
+    if isinstance(error, _TYPES) or (isinstance(error, OSError) and error.errno in ERRNOS):
         return True
     if isinstance(error, BeamIOError) and error.exception_details:
         return any(map(is_transient, error.exception_details.values()))
-    if isinstance(error, OSError) and error.errno in ERRNOS:
-        return True
     return refusals.status_of(error) in STATUSES

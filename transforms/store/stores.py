@@ -10,17 +10,7 @@ number of attempts.
 """
 
 import importlib
-from typing import (
-    BinaryIO,
-    ContextManager,
-    Dict,
-    Iterator,
-    NamedTuple,
-    Optional,
-    Protocol,
-    cast,
-    runtime_checkable,
-)
+from typing import BinaryIO, ContextManager, Dict, Iterator, NamedTuple, Optional, Protocol, cast
 
 from . import hints, local, uris, web
 from .listed import Listed
@@ -47,12 +37,7 @@ class Store(Protocol):
     """What a store does; the functions of this module say what each means."""
 
     def read(
-        self,
-        uri: str,
-        max_bytes: Optional[int],
-        web_options: web.WebOptions,
-        attempts: Optional[int],
-        /,
+        self, uri: str, max_bytes: Optional[int], options: web.WebOptions, attempts: Optional[int]
     ) -> Tried[bytes]: ...
 
     def download(self, uri: str, path: str) -> Tried[None]: ...
@@ -70,17 +55,6 @@ class Store(Protocol):
     ) -> Iterator[Listed]: ...
 
     def remove(self, uri: str) -> None: ...
-
-
-@runtime_checkable
-class Sweeping(Protocol):
-    """What a store does, too, whose writers may leave something behind when they are killed."""
-
-    def begin(self, folder: str) -> None: ...
-
-    def end(self, folder: str) -> None: ...
-
-    def sweep(self, folder: str) -> bool: ...
 
 
 def store_of(uri: str) -> Store:
@@ -228,17 +202,19 @@ def remove(uri: str) -> None:
 
 
 def begin(folder: str) -> None:
-    """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
-    store = store_of(folder)
-    if isinstance(store, Sweeping):
-        store.begin(folder)
+    """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`.
+
+    It and the two below concern local files; elsewhere a killed writer leaves nothing that can be
+    told from another's.
+    """
+    if uris.is_local(folder):
+        local.begin(folder)
 
 
 def end(folder: str) -> None:
     """The writer is done; the last one removes the process's temporary folder."""
-    store = store_of(folder)
-    if isinstance(store, Sweeping):
-        store.end(folder)
+    if uris.is_local(folder):
+        local.end(folder)
 
 
 def sweep(folder: str) -> bool:
@@ -247,5 +223,4 @@ def sweep(folder: str) -> bool:
     Returns:
       Whether none is left there; those of processes that live, or are just dying, stay.
     """
-    store = store_of(folder)
-    return not isinstance(store, Sweeping) or store.sweep(folder)
+    return not uris.is_local(folder) or local.sweep(folder)

@@ -19,14 +19,11 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 # A URI in a text ends at a blank or a quote.
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
 
-# The room under a folder in which files lie until they are whole.
+# The folder below an output folder of what is being written; no picture is written into it.
 TEMPORARY = ".rembg_beam_tmp"
 
 # Stands where a secret was.
 HIDDEN = "***"
-
-# The folder below an output folder of what is being written; no picture is written into it.
-TEMPORARY = ".rembg_beam_tmp"
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
@@ -132,10 +129,13 @@ def bare(uri: str) -> str:
     if scheme(uri) is None:
         return uri
     head, _, rest = uri.partition("://")
-    if not is_web(uri):
-        return f"{head}://{_without_user(rest, ends='/')}"
-    shown = re.split("[?#]", _without_user(rest, ends="/?#"), maxsplit=1)[0]
-    return f"{head}://{shown}"
+    authority = re.split("[/?#]" if is_web(uri) else "/", rest, maxsplit=1)[0]
+    _, at, host = authority.rpartition("@")
+    place = host + rest[len(authority) :]
+    if not (at or _HOST.fullmatch(authority)):
+        # A password may hold what it should have escaped.
+        place = rest[len(authority) :].rpartition("@")[2]
+    return f"{head}://{re.split('[?#]', place, maxsplit=1)[0] if is_web(uri) else place}"
 
 
 def without_secrets_in(text: str) -> str:
@@ -145,13 +145,3 @@ def without_secrets_in(text: str) -> str:
     "no file system for 'https://***@host/a.jpg?***'"
     """
     return _IN_TEXT.sub(lambda match: without_secrets(match[0]), text)
-
-
-def _without_user(rest: str, ends: str) -> str:
-    """What follows `://`, from the host on; a password may hold what it should have escaped."""
-    authority = re.split(f"[{ends}]", rest, maxsplit=1)[0]
-    _, at, host = authority.rpartition("@")
-    path = rest[len(authority) :]
-    if at or _HOST.fullmatch(authority):
-        return host + path
-    return path.rpartition("@")[2] if "@" in path else path
