@@ -36,9 +36,10 @@ class KeyByName(beam.DoFn):
         if isinstance(name, Failure):
             metrics.count_failure(STEP, seconds=0)
             yield TaggedOutput(FAILURES, (source, name))
-        else:
-            named = source._replace(uri=_absolute(source.uri), name=name)
-            yield naming.output_name(name, ""), named
+            return
+        # A relative path says nothing to a later run, which may start in another folder.
+        uri = _without_dots(source.uri) if uris.scheme(source.uri) is None else source.uri
+        yield naming.output_name(name, ""), source._replace(uri=uri, name=name)
 
 
 @beam.typehints.with_input_types(Tuple[str, Iterable[Source]])
@@ -77,19 +78,16 @@ class DistinctSources(beam.PTransform):
         self.relative_to = relative_to
 
     def expand(self, sources: beam.PCollection) -> Any:
-        keyed, unnamed = sources | "Key by output" >> beam.ParDo(
-            KeyByName(self.relative_to)
-        ).with_outputs(FAILURES, main="keyed")
+        keying = beam.ParDo(KeyByName(self.relative_to)).with_outputs(FAILURES, main="keyed")
+        merging = beam.ParDo(MergeOrRefuse()).with_outputs(FAILURES, main="distinct")
+        keyed, unnamed = sources | "Key by output" >> keying
         grouped = keyed | "Group those of one output" >> beam.GroupByKey()
-        distinct, clashing = grouped | "Merge or refuse" >> beam.ParDo(
-            MergeOrRefuse()
-        ).with_outputs(FAILURES, main="distinct")
+        distinct, clashing = grouped | "Merge or refuse" >> merging
         return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
 
 
-def _absolute(uri: str) -> str:
-    """A relative path says nothing to a later run, which may start in another folder."""
-    return _without_dots(uri) if uris.scheme(uri) is None else uri
+def _name(source: Source, relative_to: Optional[str]) -> str:
+    return source.name or naming.relative_name(source.uri, relative_to)
 
 
 def _place(uri: str) -> str:
@@ -107,10 +105,6 @@ def _without_dots(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.join(os.path.realpath(folder), name)
     return whole
-
-
-def _name(source: Source, relative_to: Optional[str]) -> str:
-    return source.name or naming.relative_name(source.uri, relative_to)
 
 
 def _clash(name: str, mine: Source, distinct: Any) -> naming.NameClash:

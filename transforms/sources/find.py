@@ -1,10 +1,9 @@
 """Find: inputs and lists -> `Source`.
 
 In: what `--input` takes (a file, a folder, a glob, a URI), or input lists. Out: the sources they
-stand for. A line of a list that names no picture comes out as `(Source, Failure)` on
-the tag `FAILURES`, the line in place of its URI; so does a folder below an input that can't be
-listed. An input that matches nothing, or a list that
-can't be opened, fails the pipeline.
+stand for. A line of a list that names no picture comes out as `(Source, Failure)` on the tag
+`FAILURES`, the line in place of its URI; so does a folder below an input that can't be listed. An
+input that matches nothing, or a list that can't be opened, fails the pipeline.
 """
 
 import logging

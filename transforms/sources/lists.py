@@ -99,17 +99,15 @@ def check(uri: str) -> None:
     except FileNotFoundError as error:
         raise BadList("there is no such file") from error
     except IsADirectoryError as error:
-        raise BadList(
-            "it is a folder: name that by --input, and all pictures below it are meant"
-        ) from error
+        rule = "it is a folder: name that by --input, and all pictures below it are meant"
+        raise BadList(rule) from error
     with _opened(uri) as file:
         check_names(file)
 
 
 def check_beginning(file: Readable) -> None:
     """Raises `BadList` for another format; reads no more than its beginning."""
-    why = list_formats.refusal(file.read(list_formats.BEGINNING_BYTES))
-    if why:
+    if why := list_formats.refusal(file.read(list_formats.BEGINNING_BYTES)):
         raise BadList(why)
 
 
@@ -136,7 +134,10 @@ def lines_of(file: Readable) -> Iterator[bytes]:
     first = next(chunks, b"")
     encoding = list_formats.encoding(first)
     chunks = itertools.chain([first], chunks)
-    return _split(_in_utf8(chunks, encoding) if encoding else chunks)
+    if encoding:
+        texts = codecs.iterdecode(chunks, encoding, errors="replace")
+        chunks = (text.encode("utf-8") for text in texts)
+    return _split(chunks)
 
 
 def parse(line: bytes) -> Source:
@@ -205,14 +206,8 @@ class _Unpacked:
         try:
             return bytes(self._file.read(size))
         except OSError as error:
-            raise BadList(
-                f"its suffix says {self._compression}, and it can't be unpacked: {error}"
-            ) from error
-
-
-def _in_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    for text in codecs.iterdecode(chunks, encoding, errors="replace"):
-        yield text.encode("utf-8")
+            rule = f"its suffix says {self._compression}, and it can't be unpacked: {error}"
+            raise BadList(rule) from error
 
 
 def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -97,7 +97,12 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     URL the form alone is looked at.
     """
     if uris.is_local(pattern):
-        _check_is_file_or_folder(uris.local_path(pattern))
+        path = uris.local_path(pattern)
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise NothingFound(
+                f"{path!r} is a pipe, a socket or a device, no file: save the picture as one; a "
+                "list of pictures may come from a pipe, by --input_list"
+            )
     if uris.is_local(pattern) or uris.is_web(pattern):
         next(find(pattern, exclude=exclude), None)
         return
@@ -106,14 +111,6 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
         if not _may_be_a_remote_folder(pattern):
             raise NothingFound(_nothing_found(pattern, taken, exclude))
         check(pattern + "/", exclude=exclude)
-
-
-def _check_is_file_or_folder(path: str) -> None:
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise NothingFound(
-            f"{path!r} is a pipe, a socket or a device, no file: save the picture as one; a list "
-            "of pictures may come from a pipe, by --input_list"
-        )
 
 
 def is_under(uri: str, folder: str, realpath: Callable[[str], str] = os.path.realpath) -> bool:
@@ -132,19 +129,18 @@ def is_under(uri: str, folder: str, realpath: Callable[[str], str] = os.path.rea
 
 
 def _take_apart(pattern: str) -> _Input:
-    if uris.is_local(pattern):
-        path = os.path.abspath(uris.local_path(pattern))
-        if os.path.isdir(path):
-            return _Input(path, path, True)
-        if os.path.lexists(path):
-            return _Input(os.path.dirname(path), glob.escape(path), False)
-        fixed = _fixed_part(uris.local_path(pattern))
-        base = os.path.join(os.path.abspath(fixed or "."), "")
-        rest = uris.local_path(pattern)[len(fixed) :]
-        return _Input(base, glob.escape(base) + rest, False)
-    if pattern.endswith("/") and not _WILDCARD.search(pattern):
-        return _Input(pattern, pattern, True)
-    return _Input(_fixed_part(pattern), pattern, False)
+    if not uris.is_local(pattern):
+        is_folder = pattern.endswith("/") and not _WILDCARD.search(pattern)
+        return _Input(_fixed_part(pattern), pattern, is_folder)
+    given = uris.local_path(pattern)
+    path = os.path.abspath(given)
+    if os.path.isdir(path):
+        return _Input(path, path, True)
+    if os.path.lexists(path):
+        return _Input(os.path.dirname(path), glob.escape(path), False)
+    fixed = _fixed_part(given)
+    base = os.path.join(os.path.abspath(fixed or "."), "")
+    return _Input(base, glob.escape(base) + given[len(fixed) :], False)
 
 
 def _may_be_a_remote_folder(pattern: str) -> bool:

@@ -26,48 +26,44 @@ T = TypeVar("T")
 # Stores where `create` shows nothing before it is closed.
 OBJECT_STORES = ("s3", "azfs")
 
-# What Beam's own file systems import when they are used.
+# What Beam's own file systems import when they are used, and the extra that installs it.
 _EXTRAS = {"s3": ("boto3", "aws"), "azfs": ("azure", "azure")}
 
 _RAW = CompressionTypes.UNCOMPRESSED
 _WILDCARD = re.compile(r"[*?\[]")
 
 
+# As `stores.Store` has them; what each means is said there.
+
+
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
-    """All bytes of a file; `TooLarge` for one that has more than `max_bytes`."""
     return _tried(uri, _read, uri, max_bytes)
 
 
 def download(uri: str, path: str) -> Tried[None]:
-    """Copies a file to a local path."""
     return _tried(uri, _download, uri, path)
 
 
 def opened(uri: str) -> ContextManager[BinaryIO]:
-    """A file opened to be read in pieces."""
     return _tried(uri, lambda: FileSystems.open(uri, compression_type=_RAW)).get()
 
 
 def write(
     folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
 ) -> Tried[None]:
-    """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
     uri = uris.join(folder, name)
     return _tried(uri, _write, folder, uri, data, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
-    """The size of a file; None for none."""
     return _tried(uri, _size, uri).get()
 
 
 def remove(uri: str) -> None:
-    """Removes a file if it is there."""
     _tried(uri, _remove, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    """The files below a folder whose names begin with `start`."""
     folder = uris.join(folder, "")
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
     pattern = literal + ("**" if deep else "*")
@@ -101,9 +97,8 @@ def _write(folder: str, uri: str, data: bytes, mime_type: str, overwrite: bool) 
     else:
         _create_and_rename(folder, uri, data, mime_type)
     if FileSystems.get_filesystem(uri).size(uri) != len(data):
-        raise OSError(
-            errno.EIO, f"not all of its {len(data)} bytes are there", uris.without_secrets(uri)
-        )
+        rule = f"not all of its {len(data)} bytes are there"
+        raise OSError(errno.EIO, rule, uris.without_secrets(uri))
 
 
 def _create(uri: str, data: bytes, mime_type: str) -> None:

@@ -73,19 +73,19 @@ _clients: Dict[Tuple[int, Optional[str]], storage.Client] = {}
 _clients_lock = threading.Lock()
 
 
+# As `stores.Store` has them; what each means is said there.
+
+
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
-    """All bytes of an object; `TooLarge` as soon as more than `max_bytes` have come."""
     return _tried(uri, _read, uri, max_bytes)
 
 
 def download(uri: str, path: str) -> Tried[None]:
-    """Copies an object to a local path, checked against its checksum."""
     return _tried(uri, lambda: _blob(uri).download_to_filename(path, **_CHECKED))
 
 
 @contextlib.contextmanager
 def opened(uri: str) -> Iterator[BinaryIO]:
-    """An object opened to be read in pieces, of `PIECE_BYTES` each."""
     try:
         with _blob(uri).open("rb", chunk_size=PIECE_BYTES, retry=RETRY) as file:
             yield file
@@ -96,25 +96,21 @@ def opened(uri: str) -> Iterator[BinaryIO]:
 def write(
     folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
 ) -> Tried[None]:
-    """Writes an object; `FileExistsError` if another is there and may not be overwritten."""
     uri = uris.join(folder, name)
     return _tried(uri, _upload, uri, data, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
-    """The size of an object as stored; None if there is none."""
     found = _tried(uri, _find, uri).get()
     return None if found is None else found.size
 
 
 def remove(uri: str) -> None:
-    """Removes an object if it is there."""
     with contextlib.suppress(FileNotFoundError):
         _tried(uri, lambda: _blob(uri).delete(**_ONCE)).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    """The objects whose names begin with the folder's and `start`."""
     bucket, prefix = _take_apart(uris.join(folder, ""), needs_name=False)
     pages = client().list_blobs(
         bucket,
@@ -171,6 +167,9 @@ def _read(uri: str, max_bytes: Optional[int]) -> bytes:
 
 
 def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
+    # As GCS writes CRC32C.
+    checksum = b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+    sent = (len(data), checksum)
     # The public methods turn to resumable uploads, of two requests and more, above 8 MiB.
     try:
         answer = _blob(uri)._do_multipart_upload(
@@ -186,22 +185,18 @@ def _upload(uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
             **_CHECKED,
         )
     except InvalidResponse as error:
-        if error.response.status_code == 412 and _holds(uri, data):
+        there = _find(uri) if error.response.status_code == 412 else None
+        if there is not None and (there.size, there.crc32c) == sent:
             return
         raise
     stored = answer.json()
-    if (int(stored["size"]), stored["crc32c"]) != (len(data), _checksum(data)):
+    if (int(stored["size"]), stored["crc32c"]) != sent:
         raise ConnectionError("what is stored is not what was sent")
 
 
-def _holds(uri: str, data: bytes) -> bool:
-    found = _find(uri)
-    return found is not None and (found.size, found.crc32c) == (len(data), _checksum(data))
-
-
 def _find(uri: str) -> Optional[storage.Blob]:
-    bucket, name = _take_apart(uri)
-    return client().bucket(bucket).get_blob(name, **_ONCE)
+    blob = _blob(uri)
+    return blob.bucket.get_blob(blob.name, **_ONCE)
 
 
 def _blob(uri: str) -> storage.Blob:
@@ -218,11 +213,6 @@ def _take_apart(uri: str, needs_name: bool = True) -> Tuple[str, str]:
             "user or password"
         )
     return bucket, name
-
-
-def _checksum(data: bytes) -> str:
-    """CRC32C as GCS writes it."""
-    return b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
 _REFUSALS = (

@@ -75,8 +75,5 @@ def check(uri: str, size: int, max_bytes: Optional[int]) -> None:
     rembg_beam.transforms.store.limits.TooLarge: [Errno 27] it has more than max_bytes=9: ...
     """
     if max_bytes is not None and size > max_bytes:
-        raise TooLarge(
-            errno.EFBIG,
-            f"it has more than max_bytes={max_bytes}: raise that, or leave the file out",
-            uris.without_secrets(uri),
-        )
+        rule = f"it has more than max_bytes={max_bytes}: raise that, or leave the file out"
+        raise TooLarge(errno.EFBIG, rule, uris.without_secrets(uri))

@@ -55,30 +55,29 @@ _private_lock = threading.Lock()
 _abandoned = False
 
 
+# As `stores.Store` has them; what each means is said there.
+
+
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
-    """All bytes of a file; `TooLarge` without reading one that has more than `max_bytes`."""
     return tried(_read, uris.local_path(uri), max_bytes)
 
 
 def download(uri: str, path: str) -> Tried[None]:
-    """Copies a file to a path."""
     return tried(_download, uri, path)
 
 
 def opened(uri: str) -> BinaryIO:
-    """A file opened to be read in pieces."""
     return open(uris.local_path(uri), "rb")
 
 
 def write(
     folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
 ) -> Tried[None]:
-    """Writes a file under `folder`; `FileExistsError` for one that is there and must stay."""
     return tried(_write, folder, name, data, overwrite, durable)
 
 
 def size(uri: str) -> Optional[int]:
-    """The size of a file; None for none, or for a folder."""
+    """None for a folder, too."""
     try:
         found = os.stat(uris.local_path(uri))
     except (FileNotFoundError, NotADirectoryError):
@@ -87,7 +86,6 @@ def size(uri: str) -> Optional[int]:
 
 
 def remove(uri: str) -> None:
-    """Removes a file if it is there, and its folder if nothing is left in it."""
     path = uris.local_path(uri)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -95,19 +93,19 @@ def remove(uri: str) -> None:
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    """The files below a folder, none if there is no such folder."""
     found = (file for file in _walk(_root(folder), deep) if file.name.startswith(start))
     return itertools.islice(found, limit)
 
 
+# Of local files alone; see `stores`.
+
+
 def begin(folder: str) -> None:
-    """Announces a writer of this process; sweeps what dead ones left. Pair it with `end`."""
     sweep(folder)
     _private_folder(folder)
 
 
 def end(folder: str) -> None:
-    """The writer is done; the last one removes the process's temporary folder."""
     root = _root(folder)
     with _private_lock:
         if root in _private:
@@ -117,7 +115,6 @@ def end(folder: str) -> None:
 
 
 def sweep(folder: str) -> bool:
-    """Removes temporary files of processes no longer alive; whether none is left under a folder."""
     room = os.path.join(_root(folder), uris.TEMPORARY)
     for lock_path in glob.glob(os.path.join(glob.escape(room), "*.lock")):
         try:
@@ -151,9 +148,8 @@ def _download(uri: str, path: str) -> None:
 def _read(path: str, max_bytes: Optional[int]) -> bytes:
     _check_is_file(path, os.stat(path).st_mode)
     # Something else may lie there by now; without O_NONBLOCK opening a pipe waits for its writer.
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
     try:
         found = os.fstat(descriptor)
         _check_is_file(path, found.st_mode)
@@ -168,9 +164,8 @@ def _read(path: str, max_bytes: Optional[int]) -> bytes:
 
 def _check_is_file(path: str, mode: int) -> None:
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(
-            errno.EISDIR, "it is a folder; the command takes those by --input, a list files", path
-        )
+        rule = "it is a folder; the command takes those by --input, a list files"
+        raise IsADirectoryError(errno.EISDIR, rule, path)
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")

@@ -109,16 +109,12 @@ def tried(
         except Exception as error:
             if attempt >= backoff.attempts or not is_transient(error):
                 return Tried(None, attempt, error)
-            seconds = _wait(backoff, attempt, error)
+            longest = min(backoff.first_seconds * 2 ** (attempt - 1), backoff.longest_seconds)
+            # A server may have said how long.
+            seconds = max(random.uniform(0, longest), getattr(error, "retry_after", 0.0))
         if made is not None:
             raise PutOff(seconds, attempt)
         backoff.sleep(seconds)
-
-
-def _wait(backoff: Backoff, attempt: int, error: Exception) -> float:
-    """The back-off, or longer where the error carries a server's `retry_after`, in seconds."""
-    longest = min(backoff.first_seconds * 2 ** (attempt - 1), backoff.longest_seconds)
-    return max(random.uniform(0, longest), getattr(error, "retry_after", 0.0))
 
 
 def is_transient(error: Any) -> bool:

@@ -105,10 +105,10 @@ def without_secrets(uri: str) -> str:
     if plain == uri:
         return uri
     head, _, rest = uri.partition("://")
-    had_query = is_web(uri) and "?" in rest
-    had_user = "@" in (rest.partition("?")[0] if is_web(uri) else rest)
-    head += "://" + (HIDDEN + "@" if had_user else "")
-    return head + plain.partition("://")[2] + ("?" + HIDDEN if had_query else "")
+    before, query, _ = rest.partition("?") if is_web(uri) else (rest, "", "")
+    user = f"{HIDDEN}@" if "@" in before else ""
+    query = f"?{HIDDEN}" if query else ""
+    return f"{head}://{user}{plain.partition('://')[2]}{query}"
 
 
 def hides_secrets(uri: str) -> bool:

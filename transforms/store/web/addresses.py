@@ -11,7 +11,7 @@ address or no network.
 """
 
 import ipaddress
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -97,11 +97,11 @@ def refusal(address: str, opened: Sequence[Network] = ()) -> Optional[Refusal]:
         what = _held_by(_SHUT, each)
         if what is not None:
             return Refusal(what, can_be_opened=False)
-    if _is_opened(given, opened):
+    if _is_in(opened, given):
         return None
     for each in judged:
         what = _kind(each)
-        if what is not None and not _is_opened(each, opened):
+        if what is not None and not _is_in(opened, each):
             return Refusal(what, can_be_opened=True)
     return None
 
@@ -141,9 +141,7 @@ def _and_wrapped(address: Address) -> Iterator[Address]:
     """The IPv4 addresses that an address stands for, and then itself, unless it is only those."""
     wrapped = _wrapped(address)
     yield from wrapped
-    prefixes = (*_WRAPPING, _SIX_TO_FOUR)
-    translated = address.version == 6 and any(address in prefix for prefix in prefixes)
-    if not (wrapped and translated):
+    if not (wrapped and _is_in((*_WRAPPING, _SIX_TO_FOUR), address)):
         yield address
 
 
@@ -153,7 +151,7 @@ def _wrapped(address: Address) -> List[ipaddress.IPv4Address]:
     number = int(address)
     found = [address.sixtofour, *(address.teredo or ())]
     last = ipaddress.IPv4Address(number & 0xFFFFFFFF)
-    if number > 1 and any(address in network for network in _WRAPPING):
+    if number > 1 and _is_in(_WRAPPING, address):
         found.append(last)
     if (number >> 32) & 0xFFFFFFFF in _ISATAP:
         found.append(last)
@@ -168,15 +166,12 @@ def _translated(number: int, prefix_bits: int) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address((without_octet >> (120 - 32 - prefix_bits)) & 0xFFFFFFFF)
 
 
-def _is_opened(address: Address, opened: Sequence[Network]) -> bool:
-    return any(address.version == each.version and address in each for each in opened)
+def _is_in(networks: Iterable[Network], address: Address) -> bool:
+    return any(address in each for each in networks)
 
 
 def _held_by(kinds: Dict[Network, str], address: Address) -> Optional[str]:
-    return next(
-        (w for each, w in kinds.items() if address.version == each.version and address in each),
-        None,
-    )
+    return next((what for network, what in kinds.items() if address in network), None)
 
 
 def _kind(address: Address) -> Optional[str]:

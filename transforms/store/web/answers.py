@@ -5,6 +5,7 @@ unpacked; what a `Retry-After` or an `X-Robots-Tag` says. Fails with `limits.Too
 `OptedOut` and with what urllib3 raises; `errors` makes Python's own of that.
 """
 
+import contextlib
 import errno
 import io
 import re
@@ -63,11 +64,10 @@ def wait_seconds(response: Any) -> float:
     """How long a busy server wants to be left alone; 0 where it does not say wait."""
     if response.status not in STATUSES:
         return 0.0
-    try:
+    seconds = 0.0
+    with contextlib.suppress(HTTPError, ValueError, OverflowError):
         retry = urllib3.Retry(retry_after_max=LONGEST_WAIT_SECONDS)
         seconds = float(retry.get_retry_after(response) or 0)
-    except (HTTPError, ValueError, OverflowError):
-        seconds = 0.0
     return max(seconds, _TOO_MANY_SECONDS) if response.status == 429 else seconds
 
 
@@ -93,11 +93,9 @@ def check_opt_out(url: str, response: Any, user_agent: str) -> None:
     """Raises `OptedOut` if the site does not want what it sends gathered."""
     agent = user_agent.partition("/")[0].strip().casefold()
     for line in response.headers.getlist("x-robots-tag"):
-        said = opt_out(line, agent)
-        if said is not None:
-            raise OptedOut(
-                errno.EACCES,
+        if said := opt_out(line, agent):
+            rule = (
                 f"its site opts out of being gathered (X-Robots-Tag: {said}); only "
-                "--ignore_opt_out (ignore_opt_out=True) would fetch it",
-                uris.without_secrets(url),
+                "--ignore_opt_out (ignore_opt_out=True) would fetch it"
             )
+            raise OptedOut(errno.EACCES, rule, uris.without_secrets(url))

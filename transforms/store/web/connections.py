@@ -1,9 +1,8 @@
 """Connections to addresses that may be connected to, and urllib3's pools of them.
 
-In: hosts as URLs name them. Out: sockets, and answers that urllib3 reads from them. Where a
-connection goes is judged by its address, once the name is resolved and before anything is sent.
-Fails with `errors.Refused` for an address that `addresses` refuses, and with what sockets, TLS,
-http.client and urllib3 raise.
+In: URLs. Out: answers that urllib3 reads. Where a connection goes is judged by its address, once
+the name is resolved and before anything is sent. Fails with `errors.Refused` for an address that
+`addresses` refuses, and with what sockets, TLS, http.client and urllib3 raise.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ import re
 import socket
 import ssl
 import threading
-from typing import Any, Dict, List, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import certifi
 import urllib3
@@ -28,20 +27,15 @@ from .watchdog import Watch
 HOSTS = 64
 
 
-class Resolver(Protocol):
-    """Resolves names as `socket.getaddrinfo` does."""
+# As `socket.getaddrinfo`.
+Resolver = Callable[..., List[Any]]
 
-    def __call__(self, host: str, port: int, *, type: int) -> List[Any]: ...
-
-
-class Dial(Protocol):
-    """Connects to an address of a family, within so many seconds."""
-
-    def __call__(self, family: int, place: Any, seconds: float) -> socket.socket: ...
+# As `dial`.
+Dial = Callable[[int, Any, float], socket.socket]
 
 
 def dial(family: int, place: Any, seconds: float) -> socket.socket:
-    """A TCP connection, which sends what it is given at once."""
+    """A TCP connection to an address, made within so many seconds; it sends at once."""
     with contextlib.ExitStack() as undo:
         connection = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         connection.settimeout(seconds)
@@ -61,7 +55,7 @@ class Connections:
     """
 
     def __init__(self, options: WebOptions, resolver: Resolver, dial: Dial) -> None:
-        self._opened = options.opened()
+        self._opened = addresses.networks(options.allow_private_hosts)
         self._resolver = resolver
         self._dial = dial
         # urllib3 makes connections on the thread that asks, and hands them nothing of ours.
@@ -69,9 +63,11 @@ class Connections:
         self._pools = urllib3.PoolManager(
             num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
         )
-        for log in _URLLIB3_LOGS:
-            log.addFilter(_WITHOUT_QUERIES)
-        self._pools.pool_classes_by_scheme = _pool_classes(self._connect, self._go_on)
+        for name in ("urllib3.connection", "urllib3.connectionpool"):
+            logging.getLogger(name).addFilter(_WITHOUT_QUERIES)
+        self._pools.pool_classes_by_scheme = _pool_classes(
+            self._connect, lambda connection: self._thread.watch.on(connection)
+        )
 
     def get(self, url: str, headers: Dict[str, str], watch: Watch) -> Any:
         """The answer, its body unread; `watch` is told of the connection."""
@@ -86,7 +82,7 @@ class Connections:
             preload_content=False,
         )
 
-    def _connect(self, host: str, port: int, timeout: Any) -> socket.socket:
+    def _connect(self, host: str, port: int) -> socket.socket:
         """A connection to an address of a host, if none of its addresses is refused."""
         watch: Watch = self._thread.watch
         found = self._resolver(host, port, type=socket.SOCK_STREAM)
@@ -108,11 +104,6 @@ class Connections:
         # A machine without IPv6 says of each such address that it can't be reached.
         told = [error for error in failures if isinstance(error, (ConnectionError, TimeoutError))]
         raise (told or failures or [ConnectionError(f"{host!r} has no address")])[0]
-
-    def _go_on(self, connection: Optional[socket.socket]) -> None:
-        """Another request is made on a connection that is there already."""
-        if connection is not None:
-            self._thread.watch.on(connection)
 
 
 # Answers of 1xx, which tell that another follows.
@@ -152,18 +143,17 @@ class _WithoutQueries(logging.Filter):
         return True
 
 
-_URLLIB3_LOGS = [logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool")]
 _WITHOUT_QUERIES = _WithoutQueries()
 
 
 def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
-    """urllib3's pools, of connections that `connect` makes and that tell of each request."""
+    """urllib3's pools, of connections that `connect` makes and `go_on` is told to be used again."""
 
     class Watched:
         response_class: Any = _Answer
 
         def _new_conn(self: Any) -> socket.socket:
-            return connect(self._dns_host, self.port, self.timeout)
+            return connect(self.host, self.port)
 
         def request(self: Any, *arguments: Any, **more: Any) -> None:
             if self.sock is None:
@@ -173,17 +163,13 @@ def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
                 go_on(self.sock)
             super().request(*arguments, **more)  # type: ignore[misc]
 
-    class Connection(Watched, HTTPConnection):
-        pass
-
-    class SecureConnection(Watched, HTTPSConnection):
-        pass
-
     class Pool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Connection
+        class ConnectionCls(Watched, HTTPConnection):
+            pass
 
     class SecurePool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = SecureConnection
+        class ConnectionCls(Watched, HTTPSConnection):
+            pass
 
     return {"http": Pool, "https": SecurePool}
 

@@ -8,17 +8,10 @@ import errno
 import http.client
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import NoReturn, Optional, Tuple, Type
 
-from urllib3.exceptions import (
-    DecodeError,
-    HTTPError,
-    IncompleteRead,
-    LocationValueError,
-    ProtocolError,
-    SSLError,
-)
-from urllib3.exceptions import TimeoutError as SilentServer
+from urllib3 import exceptions
 
 from .. import refusals, uris
 from .addresses import Refusal
@@ -46,13 +39,12 @@ class HostBusy(OSError):
     """A host wants to be left alone for longer than it is waited for."""
 
 
+@dataclass(eq=False)
 class Refused(Exception):
     """An address that is not to be connected to, and why."""
 
-    def __init__(self, address: str, refusal: Refusal) -> None:
-        super().__init__(address, refusal)
-        self.address = address
-        self.refusal = refusal
+    address: str
+    refusal: Refusal
 
 
 class Answered(Exception):
@@ -106,7 +98,10 @@ _SLOWER = "run the same command again later, with fewer --connections_per_host o
 # An error of Python's: its class, errno and rule.
 _Told = Tuple[Type[OSError], Optional[int], str]
 
-_BROKEN = (ConnectionError, http.client.HTTPException, ProtocolError, SSLError, ssl.SSLError)
+_BROKEN = (
+    *(ConnectionError, http.client.HTTPException, ssl.SSLError),
+    *(exceptions.ProtocolError, exceptions.SSLError),
+)
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 # Their subclasses come of connections that broke.
@@ -121,7 +116,7 @@ _NOT_HTTP = (
 def raise_as_python(error: Exception, url: str) -> NoReturn:
     """Raises what urllib3 raised as what Python's own libraries would have, naming the URL."""
     error, shown = _unwrapped(error), uris.without_secrets(url)
-    if isinstance(error, (LocationValueError, UnicodeError)):
+    if isinstance(error, (exceptions.LocationValueError, UnicodeError)):
         raise ValueError(f"{shown!r} is no URL that can be fetched") from None
     told = _of_connecting(error) or _of_answer(error)
     if told is None:
@@ -137,7 +132,7 @@ def _of_connecting(error: Exception) -> Optional[_Told]:
         if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
             return ConnectionError, errno.EAGAIN, "its host's name isn't resolved now"
         return OSError, errno.EINVAL, "its host's name is not known"
-    if isinstance(error, (SilentServer, TimeoutError)):
+    if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
         rule = f"no connection within {CONNECT_SECONDS:g} s, or {SILENCE_SECONDS:g} s of silence"
         return TimeoutError, errno.ETIMEDOUT, rule
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -150,15 +145,15 @@ def _of_connecting(error: Exception) -> Optional[_Told]:
 
 def _of_answer(error: Exception) -> Optional[_Told]:
     said = refusals.in_short(str(error))
-    if isinstance(error, IncompleteRead):
+    if isinstance(error, exceptions.IncompleteRead):
         rule = f"its answer ended after {error.partial} bytes, {error.expected} before its end"
         return ConnectionError, errno.EPIPE, rule
-    if isinstance(error, DecodeError):
+    if isinstance(error, exceptions.DecodeError):
         return OSError, errno.EINVAL, f"its Content-Encoding can't be undone: {said}"
     if isinstance(error, _BROKEN) and type(error) not in _NOT_HTTP:
         rule = f"its connection broke: {said or type(error).__name__}"
         return ConnectionError, errno.ECONNRESET, rule
-    if isinstance(error, (HTTPError, http.client.HTTPException)):
+    if isinstance(error, (exceptions.HTTPError, http.client.HTTPException)):
         return OSError, errno.EPROTO, f"its answer is not as HTTP has it: {said}"
     if isinstance(error, OSError) and error.filename is None:
         return OSError, error.errno, said
@@ -178,7 +173,7 @@ def _of_refusal(error: Refused) -> str:
 
 def _unwrapped(error: Exception) -> Exception:
     """The cause that urllib3 wrapped when a connection could not be made or broke."""
-    if isinstance(error, (ProtocolError, SSLError)):
+    if isinstance(error, (exceptions.ProtocolError, exceptions.SSLError)):
         for inner in (*error.args, error.__cause__):
             if isinstance(inner, Exception):
                 return _unwrapped(inner)

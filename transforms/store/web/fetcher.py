@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 import threading
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Optional, Tuple, Union
 
 from .. import uris
 from ..retrying import Backoff, PutOff, Tried, tried
@@ -84,18 +84,16 @@ class Fetcher:
                     self._heed(host, error, uri)
                     raise
                 except Exception as error:
-                    if watch.is_over():
-                        raise self._too_slow(uri) from None
-                    raise_as_python(error, at)
+                    if not watch.is_over():  # else it failed since it was cut
+                        raise_as_python(error, at)
                 if watch.is_over():
                     raise self._too_slow(uri)
                 seconds = watch.remaining()
             if isinstance(found, bytes):
                 return found
-            at = found.url
-        raise OSError(
-            errno.ELOOP, f"it is redirected more than {REDIRECTS} times", uris.without_secrets(uri)
-        )
+            at = found
+        rule = f"it is redirected more than {REDIRECTS} times"
+        raise OSError(errno.ELOOP, rule, uris.without_secrets(uri))
 
     def _heed(self, host: str, answer: Answered, uri: str) -> None:
         """Leaves a host alone that says wait; raises `HostBusy` if it is given up with that."""
@@ -106,13 +104,13 @@ class Fetcher:
 
     def _hop(
         self, url: str, said: Dict[str, str], max_bytes: Optional[int], watch: Watch
-    ) -> "_Found":
-        """The answer's bytes, or where it is redirected to."""
+    ) -> Union[bytes, str]:
+        """The answer's bytes, or the URL that it is redirected to."""
         response = self._connections.get(url, said, watch)
         try:
             if response.status in _MOVED and "location" in response.headers:
                 answers.drain(response)
-                return _Moved(joined(url, response.headers.getlist("location")[0]))
+                return joined(url, response.headers.getlist("location")[0])
             if response.status != 200:
                 answers.drain(response)
                 host, wait = str(parsed(url).host), answers.wait_seconds(response)
@@ -125,19 +123,9 @@ class Fetcher:
             raise
 
     def _too_slow(self, uri: str) -> TooSlow:
-        return TooSlow(
-            errno.ETIMEDOUT,
-            f"it takes longer than max_seconds={self.options.max_seconds:g}: raise that, or leave "
-            "the file out",
-            uris.without_secrets(uri),
-        )
-
-
-class _Moved(NamedTuple):
-    url: str
-
-
-_Found = bytes | _Moved
+        limit = f"max_seconds={self.options.max_seconds:g}"
+        rule = f"it takes longer than {limit}: raise that, or leave the file out"
+        return TooSlow(errno.ETIMEDOUT, rule, uris.without_secrets(uri))
 
 
 def read(

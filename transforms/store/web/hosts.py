@@ -12,8 +12,9 @@ import contextlib
 import logging
 import threading
 import time
+import weakref
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, Optional
+from typing import Callable, Dict, Iterator, MutableMapping, Optional
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,15 +42,14 @@ class _Wait:
     on_trial: bool = False
 
 
+@dataclass(eq=False)
 class Closed(Exception):
     """A host is to be left alone for so many seconds, why, and whether it is given up."""
 
-    def __init__(self, host: str, seconds: float, why: str, given_up: bool) -> None:
-        super().__init__(host, seconds, why, given_up)
-        self.host = host
-        self.seconds = seconds
-        self.why = why
-        self.given_up = given_up
+    host: str
+    seconds: float
+    why: str
+    given_up: bool
 
 
 class Hosts:
@@ -64,8 +64,8 @@ class Hosts:
         self._slots = slots
         self._clock = clock
         self._lock = threading.Lock()
-        self._free: Dict[str, threading.Semaphore] = {}
-        self._users: Dict[str, int] = {}
+        # Of hosts that somebody uses.
+        self._free: MutableMapping[str, threading.Semaphore] = weakref.WeakValueDictionary()
         self._waits: Dict[str, _Wait] = {}
 
     @contextlib.contextmanager
@@ -74,19 +74,12 @@ class Hosts:
         with self._lock:
             self._check(host)
             free = self._free.setdefault(host, threading.Semaphore(self._slots))
-            self._users[host] = self._users.get(host, 0) + 1
-        try:
-            with free:
-                began = self._begin(host)
-                try:
-                    yield
-                finally:
-                    self._end(host, began)
-        finally:
-            with self._lock:
-                self._users[host] -= 1
-                if not self._users[host]:
-                    del self._users[host], self._free[host]
+        with free:
+            began = self._begin(host)
+            try:
+                yield
+            finally:
+                self._end(host, began)
 
     def says_wait(self, host: str, seconds: float, why: str) -> Optional[Closed]:
         """The host is left alone for so long from now; how it is closed then, if it is given up."""

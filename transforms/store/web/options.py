@@ -60,10 +60,6 @@ class WebOptions:
                 f"web_user_agent={self.web_user_agent!r} must be printable ASCII, not empty"
             )
 
-    def opened(self) -> Tuple[addresses.Network, ...]:
-        """The networks that are not of the public internet and may be fetched from."""
-        return addresses.networks(self.allow_private_hosts)
-
 
 def checked_networks(allow_private_hosts: Any) -> Union[bool, Tuple[str, ...]]:
     """True, False or the networks, written as standard notation has them."""

@@ -19,9 +19,8 @@ TICK_SECONDS = 0.1
 class Watch:
     """One piece of work on sockets."""
 
-    def __init__(self, seconds: float, lock: threading.Lock) -> None:
+    def __init__(self, seconds: float, lock: threading.Condition) -> None:
         self.end = time.monotonic() + seconds
-        self._cut_off = False
         self._lock = lock
         self._handle: Optional[int] = None
 
@@ -35,14 +34,13 @@ class Watch:
 
     def is_over(self) -> bool:
         """Whether its time is up; its connection may have been cut then."""
-        return self._cut_off or time.monotonic() >= self.end
+        return time.monotonic() >= self.end
 
     def remaining(self) -> float:
         """Seconds left, at least a millisecond, as a timeout must have."""
         return max(self.end - time.monotonic(), 0.001)
 
     def _cut(self) -> None:
-        self._cut_off = True
         if self._handle is not None:
             with suppress(OSError), socket.socket(fileno=self._handle) as connection:
                 self._handle = None
@@ -58,16 +56,15 @@ class Watchdog:
     """Cuts what takes too long; for any number of threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._some = threading.Condition(self._lock)
+        self._some = threading.Condition()
         self._watches: Set[Watch] = set()
         self._thread: Optional[threading.Thread] = None
 
     @contextmanager
     def watch(self, seconds: float) -> Iterator[Watch]:
         """Watches the work inside, which is to tell its connection by `Watch.on`."""
-        watch = Watch(seconds, self._lock)
-        with self._lock:
+        watch = Watch(seconds, self._some)
+        with self._some:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, daemon=True, name="watchdog")
                 thread.start()
@@ -78,15 +75,14 @@ class Watchdog:
         try:
             yield watch
         finally:
-            with self._lock:
+            with self._some:
                 self._watches.discard(watch)
                 watch._forget()
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                while not self._watches:
-                    self._some.wait()
+            with self._some:
+                self._some.wait_for(lambda: self._watches)
                 now = time.monotonic()
                 for watch in self._watches:
                     if watch.end <= now:
