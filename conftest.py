@@ -1,10 +1,43 @@
-"""Doctests are collected by path, but belong to modules that are installed as `rembg_beam.…`."""
+"""What is collected, and what the tests on a GPU say.
+
+Doctests are collected by path, but belong to modules that are installed as `rembg_beam.…`. With
+`-m gpu` the one module with such tests is collected alone: others need packages which a machine
+with a GPU need not have.
+"""
 
 import importlib
 import sys
 from pathlib import Path
+from typing import Any, Callable, List, Optional
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent
+
+_TOLD = pytest.StashKey[List[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--emulate-gpu", action="store_true", help="tests marked gpu run on an emulated one"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> Optional[bool]:
+    is_other = collection_path.suffix == ".py" and collection_path.name != "test_gpu.py"
+    return True if config.option.markexpr == "gpu" and is_other else None
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the end of pytest's report."""
+    return request.config.stash.setdefault(_TOLD, []).append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if lines := config.stash.get(_TOLD, []):
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(lines))
 
 
 def pytest_collect_file(file_path: Path) -> None:

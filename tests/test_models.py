@@ -614,14 +614,6 @@ def test_what_a_killed_copy_left_is_removed(home: Path, empty_home: Path, tmp_pa
     assert os.path.exists(source)
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("label", ["CUDA", "Tensorrt"])
-@pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "birefnet-general", "sam"])
-def test_on_a_gpu(label: str, name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:
-    cutout = through(RemBGDoFn(config(name, rembg_home, label)), encoded())
-    assert cutout.facts.provider == providers.find(label).name
-
-
 @pytest.mark.openvino
 @pytest.mark.parametrize("name", [name for name in LOCAL if name != "birefnet-general-fp16"])
 def test_on_openvino(name: str, rembg_home: Path, encoded: Callable[..., bytes]) -> None:

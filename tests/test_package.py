@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import os
 import re
 import shutil
 import subprocess
@@ -37,6 +38,26 @@ def test_no_module_is_loaded_twice() -> None:
     for name in list(sys.modules):
         if name.split(".")[0] in PACKAGES:
             assert sys.modules[name] is sys.modules.get(f"rembg_beam.{name}"), "run it as `pytest`"
+
+
+# What `dev` installs, `onnx` aside, which `gpu` has too.
+DEV = (
+    *("build", "cv2", "gcp_storage_emulator", "hypothesis", "mypy", "pandas", "pillow_heif"),
+    *("ruff", "trustme", "xdist"),
+)
+
+
+def test_the_tests_on_a_gpu_need_pytest_alone(root: Path) -> None:
+    code = f"import sys, pytest; sys.modules.update(dict.fromkeys({DEV})); sys.exit(pytest.main())"
+    flags = ["-m", "gpu", "--emulate-gpu", "-k", "runs_there and tiny"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *flags],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 # Floors, lowest first. A room, which is a module or a folder of `transforms` or all of `pipelines`,

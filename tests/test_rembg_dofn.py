@@ -146,6 +146,11 @@ def test_a_config_is_small_and_picklable() -> None:
         ({"model": "tiny", "provider": [7]}, "holds 7"),
         ({"model": "tiny", "session_option": {"intra_op_threads": 1}}, "intra_op_num_threads"),
         ({"model": "tiny", "session_option": {"a.b": [1]}}, "must be a number"),
+        ({"model": "tiny", "precision": "fp8"}, "must be one of fp32, fp16"),
+        ({"model": "tiny", "precision": "fp16", "max_level_shift": 0}, "must be above 0"),
+        ({"model": "sam", "precision": "fp16"}, "'sam' is none: leave it at 'fp32'"),
+        ({"model": "tiny", "precision": "fp16", "exact": True}, "exclude each other"),
+        ({"model": "tiny", "provider": ("CUDA", {"use_tf32": 1}), "exact": True}, "use_tf32 of"),
     ],
 )
 def test_configurations_that_cannot_be_are_refused(arguments: Any, message: str) -> None:

@@ -40,7 +40,8 @@ def show(stdout: TextIO) -> None:
 def _problem(provider: Provider) -> str:
     """Why the bundled model doesn't run on a provider; "" if it does."""
     try:
-        loaded = opening.open_session(SessionConfig(catalogue.TINY, provider.name))
+        config = SessionConfig(catalogue.TINY, provider.name, max_batch_size=1)
+        loaded = opening.open_session(config)
         session = loaded.session.inner_session
         session.run(None, _zeros(session))
         return ""

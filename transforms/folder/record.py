@@ -124,6 +124,8 @@ def settings_of(remove: "RemoveBackground") -> Dict[str, Any]:
         _CHECKSUM: _checksum(session),
         **changed(remove.options, remove.encoding),
     }
+    if session.precision != "fp32":
+        document["precision"] = session.precision
     if document[_CHECKSUM] is None:
         places = {name: getattr(session, name) for name in _PLACES}
         document |= {name: uris.without_secrets(uri) for name, uri in places.items() if uri}

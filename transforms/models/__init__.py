@@ -8,7 +8,10 @@
     opening        a configuration -> a live session, by the next four
     rembg_session  rembg's own, made of these files
     placement      ... whose nodes are where they were asked to be
+    precision      ... a graph in fp16, where that is asked for
     batch_trial    ... which batches its graph takes
+    batch_axis     ... and how it is made to take them
+    derived        ... files made of a model's file, once per machine
     batching       ... in which the pictures of many threads are run
     sessions       one of them per process and configuration
     predicting     a picture and a session -> masks, and the runs they were made of

@@ -9,13 +9,9 @@ Raises `NoBatchAxis` for a graph whose inputs or outputs have no first axis of 1
 too large to be copied, and where the package `onnx` is missing.
 """
 
-import hashlib
-import os
 from typing import Any, Dict, List
 
-import filelock
-
-from . import weights
+from . import derived
 
 # Of protocol buffers.
 _MOST_BYTES = 2**31 - 1
@@ -36,18 +32,16 @@ def ensure(path: str) -> str:
     model = onnx.load(path, load_external_data=False)
     if all(_is_open(value) for value in _ends(model)):
         return path
-    facts = f"{os.path.abspath(path)} {os.path.getsize(path)} {os.path.getmtime(path)}"
-    digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
-    target = os.path.join(weights.home(), "rembg_beam", f"batch-{digest}", os.path.basename(path))
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with filelock.FileLock(target + ".lock"):
-        if not os.path.exists(target):
-            opened = open_axis(onnx.load(path))
-            if opened.ByteSize() > _MOST_BYTES:
-                raise NoBatchAxis("it is too large for one ONNX file")
-            onnx.save(opened, target + ".part")
-            os.replace(target + ".part", target)
-    return target
+    return derived.once(path, "batch", lambda: _opened(path))
+
+
+def _opened(path: str) -> Any:
+    import onnx
+
+    opened = open_axis(onnx.load(path))
+    if opened.ByteSize() > _MOST_BYTES:
+        raise NoBatchAxis("it is too large for one ONNX file")
+    return opened
 
 
 def open_axis(model: Any) -> Any:

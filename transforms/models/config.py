@@ -96,6 +96,26 @@ class SessionConfig:
         minimum=0,
         maximum=1000,
     )
+    exact: bool = setting(
+        False,
+        "as near the CPU's masks as the provider can: no TF32, and only batches that are bit-equal "
+        "to single runs",
+        more="on CUDA `use_tf32` is 0; TensorRT needs `NVIDIA_TF32_OVERRIDE=0` in the workers' "
+        "environment; elsewhere, and on the CPU, it is about batches alone",
+    )
+    precision: str = setting(
+        "fp32",
+        "fp16 converts the model to half precision, for GPUs, if that moves no mask by more than "
+        "--max_level_shift",
+        more="once per machine, kept in rembg's home; for models with one mask; the checksum in "
+        "the rows stays that of the model's own file",
+        choices=("fp32", "fp16"),
+    )
+    max_level_shift: float = setting(
+        1.0,
+        "levels, of 255, by which half precision may move a mask, on the pictures it is tried on",
+        above=0,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -106,6 +126,8 @@ class SessionConfig:
         options = dict(self.session_option or {})
         _check_session_options(options)
         object.__setattr__(self, "session_option", tuple(sorted(options.items())))
+        _check_precision(model, self.precision)
+        _check_exact(self.exact, self.precision, self.provider)
 
     @property
     def provider_names(self) -> Tuple[str, ...]:
@@ -137,9 +159,9 @@ class SessionConfig:
         return 16 if max(size) <= 512 else 4
 
     def matting(self, variant: Optional[str]) -> "SessionConfig":
-        """The configuration of the ViTMatte that refines this model's masks."""
+        """The configuration of the ViTMatte that refines this model's masks, in full precision."""
         name = f"vitmatte-{variant or 'small-distinctions-646'}"
-        return replace(self, model=name, model_path=None)
+        return replace(self, model=name, model_path=None, precision="fp32")
 
 
 def _normalized(given: Any) -> Tuple[Tuple[str, Tuple[Tuple[str, Any], ...]], ...]:
@@ -177,6 +199,22 @@ def _check_model(model: Model, model_path: Optional[str], allow_remote: bool) ->
             f"model {model.name!r} uploads every picture to a service that bills for it; say "
             "allow_remote=True (--allow_remote) if that is what you want"
         )
+
+
+def _check_precision(model: Model, precision: str) -> None:
+    if precision != "fp32" and not model.has_map:
+        raise ValueError(
+            f"precision={precision!r} is for models that make one mask with one graph, and "
+            f"{model.name!r} is none: leave it at 'fp32'"
+        )
+
+
+def _check_exact(exact: bool, precision: str, chosen: Any) -> None:
+    if exact and precision != "fp32":
+        raise ValueError(f"exact and precision={precision!r} exclude each other: leave one out")
+    for name, options in chosen:
+        if exact and str(dict(options).get("use_tf32", 0)) != "0":
+            raise ValueError(f"exact and use_tf32 of {name} exclude each other: leave one out")
 
 
 def _check_session_options(options: Mapping[str, Any]) -> None:

@@ -110,8 +110,9 @@ def is_in_use(counted: Assignment, names: Tuple[str, ...]) -> bool:
 
 def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInUse:
     wanted = [providers.find(name) for name in config.provider_names]
-    asked = ", ".join(f"{provider.label} ({provider.name})" for provider in wanted)
     options = dict(config.provider[0][1])
+    asked = ", ".join(f"{provider.label} ({provider.name})" for provider in wanted)
+    asked += "".join(f" {name}={value}" for name, value in options.items())
     reason = _why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
     return ProviderNotInUse(
         f"model {config.model!r} was asked to run on {asked}; in use: {in_use}. Why: {reason}. "
