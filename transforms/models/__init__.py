@@ -5,11 +5,12 @@
     config         `SessionConfig`: a model, providers, options; checked, picklable
     weights        the model's files on this machine, whole and genuine
     environment    ... where the variables that rembg and numba read make sense
-    opening        a configuration -> a live session, by the next four
+    opening        a configuration -> a live session, by the next five
     rembg_session  rembg's own, made of these files
     placement      ... whose nodes are where they were asked to be
     batch_trial    ... which batches its graph takes
     batching       ... in which the pictures of many threads are run
+    first_output   ... and of which the output that rembg reads is fetched
     sessions       one of them per process and configuration
     predicting     a picture and a session -> masks, and the runs they were made of
 
