@@ -38,7 +38,7 @@ class Run(NamedTuple):
       exact: whether they are, to the bit, those of a run for this picture alone.
     """
 
-    outputs: List[Any]
+    outputs: Sequence[Any]
     exact: bool
 
 
@@ -52,6 +52,20 @@ class StandIn:
         if name == "inner":  # of an instance that is being copied
             raise AttributeError(name)
         return getattr(self.inner, name)
+
+    def run(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Sequence[Any]:
+        """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
+        return self.run_one(output_names, input_feed, run_options).outputs
+
+    def run_one(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Run:
+        """The same, and whether it is exact."""
+        if isinstance(self.inner, StandIn):
+            return self.inner.run_one(output_names, input_feed, run_options)
+        return Run(self.inner.run(output_names, input_feed, run_options), True)
 
 
 class _Call:
@@ -98,7 +112,7 @@ class Batching(StandIn):
         error: float = 0.0,
         alone_exact: bool = True,
         as_map: Callable[[Any], Any] = np.asarray,
-        check: Callable[[List[Any]], None] = lambda outputs: None,
+        check: Callable[[Sequence[Any]], None] = lambda outputs: None,
     ) -> None:
         super().__init__(inner)
         self.max_size = max_size
@@ -115,16 +129,10 @@ class Batching(StandIn):
         self._changed = threading.Condition()
         self._led = False
 
-    def run(
-        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
-    ) -> List[Any]:
-        """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
-        return self.run_one(output_names, input_feed, run_options).outputs
-
     def run_one(
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> Run:
-        """The same, and whether it is exact."""
+        """As `StandIn.run_one`."""
         if self.max_size == 1 or run_options is not None:
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)

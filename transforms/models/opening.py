@@ -24,6 +24,7 @@ from . import (
 )
 from .batching import Batching
 from .config import SessionConfig
+from .first_output import FirstOutput
 from .placement import ProviderNotInUse
 from .predicting import as_map_of
 from .rembg_import import import_rembg
@@ -114,9 +115,10 @@ def _with_batching(config: SessionConfig, path: str, session: Any) -> Tuple[Any,
         as_map=as_map_of(model),
         check=outputs.checker(model),
     )
+    first = FirstOutput(batching)
     if session is inner:
-        return batching, batching.max_size
-    session.inner_session = batching
+        return first, batching.max_size
+    session.inner_session = first
     return session, batching.max_size
 
 
