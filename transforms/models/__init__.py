@@ -7,6 +7,7 @@
     environment    ... where the variables that rembg and numba read make sense
     opening        a configuration -> a live session, by the next four
     rembg_session  rembg's own, made of these files
+    libraries      ... with NVIDIA's libraries, where they are for a GPU
     placement      ... whose nodes are where they were asked to be
     batch_trial    ... which batches its graph takes
     batching       ... in which the pictures of many threads are run
