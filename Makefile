@@ -99,12 +99,12 @@ $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,bench]'
 	touch $@
 
-$(GPU)/dev: pyproject.toml setup.py
+$(GPU)/dev: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(GPU)
 	$(GPU)/bin/python -m pip install --quiet $(TESTED) --editable '.[gpu,dev]'
 	touch $@
 
-# One after the other, since each takes up to 7 GB.
+# One after the other: each takes 4 GB, or more with TensorRT.
 test-gpu-install:
 	set -e; for extra in $(GPU_EXTRAS); do \
 		echo "rembg-beam[$$extra]"; \
