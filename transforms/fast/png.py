@@ -58,7 +58,7 @@ def encode_png(picture: Any, icc_profile: Optional[bytes] = None) -> bytes:
 
 def _parts(picture: Any, icc_profile: Optional[bytes]) -> Iterator[bytes]:
     lazy = isinstance(picture, PlainCutout)
-    pixels = picture if lazy else np.asarray(picture)
+    pixels: Any = picture if lazy else np.asarray(picture)
     height, width, *channels = pixels.shape
     color_type = COLOR_TYPES[channels[0] if channels else 1]
     yield _SIGNATURE
