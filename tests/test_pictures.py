@@ -6,13 +6,15 @@ import subprocess
 import sys
 import textwrap
 import zlib
-from typing import Any, Callable, Dict
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 import pytest
 import rembg
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from isal import isal_zlib
 from PIL import Image
 from support.cutting import cut, rembgs_own
 
@@ -243,8 +245,8 @@ def test_the_fast_png_holds_the_pixels_of_pillows(
         assert ours.tobytes() == image.tobytes()
 
 
-def test_the_fast_png_is_a_png_by_its_own_checksums(picture: Callable[..., Image.Image]) -> None:
-    data = encode(picture(mode="RGBA", width=300, height=200), Encoding())
+def chunks_of(data: bytes) -> Tuple[List[bytes], bytes]:
+    """The kinds of a PNG's chunks, whose checksums must be right, and what it holds compressed."""
     kinds, at, compressed = [], 8, b""
     while at < len(data):
         (size,) = struct.unpack(">I", data[at : at + 4])
@@ -254,8 +256,41 @@ def test_the_fast_png_is_a_png_by_its_own_checksums(picture: Callable[..., Image
         kinds.append(kind)
         compressed += body if kind == b"IDAT" else b""
         at += size + 12
+    return kinds, compressed
+
+
+def test_the_fast_png_is_a_png_by_its_own_checksums(picture: Callable[..., Image.Image]) -> None:
+    kinds, compressed = chunks_of(encode(picture(mode="RGBA", width=300, height=200), Encoding()))
     assert kinds == [b"IHDR", b"IDAT", b"IEND"]
     assert len(zlib.decompress(compressed)) == 200 * (300 * 4 + 1)
+
+
+def test_a_png_too_large_for_one_chunk_has_several(
+    picture: Callable[..., Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture(mode="RGBA", width=300, height=200)
+    monkeypatch.setattr(png, "_PIECE_BYTES", 1000)
+    data = encode(image, Encoding())
+    kinds, _ = chunks_of(data)
+    assert kinds.count(b"IDAT") > 2
+    with Image.open(io.BytesIO(data)) as ours:
+        assert ours.tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("region", [0, 1, 2])
+def test_the_same_rows_give_the_same_png_wherever_isal_works_on_them(
+    region: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ISA-L takes the third byte for what the address of its stream has above 64 KiB."""
+    at_one, at_other = (isal_zlib.compressobj(png.LEVEL) for _ in range(2))
+    as_address = struct.pack("<I", (id(at_one) >> 16) + region & 0xFFFFFFFF)
+    rows = np.frombuffer(8 * (as_address + bytes(60) + b"picture"), np.uint8)
+    found = []
+    for packer in (at_one, at_other):
+        isal = SimpleNamespace(compressobj=lambda level, it=packer: it, Z_SYNC_FLUSH=2)
+        monkeypatch.setattr(png, "isal_zlib", isal)
+        found.append(b"".join(png._compressed(rows)))
+    assert found[0] == found[1] and zlib.decompress(found[0]) == rows.tobytes()
 
 
 def test_png_compression_makes_smaller_files(picture: Callable[..., Image.Image]) -> None:
