@@ -92,7 +92,13 @@ def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
     memory.forget()
     if warning := present.warning():
         logs.say(warning)
-    job = replace(job, input_list=input_list, since=remembered.since, run_id=run_id)
+    job = replace(
+        job,
+        input_list=input_list,
+        compare_settings=False,
+        since=remembered.since,
+        run_id=run_id,
+    )
     return ending.StartedRun(job, lists, remembered, present)
 
 
