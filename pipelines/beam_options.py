@@ -4,8 +4,9 @@ Fails with `UsageError` for one that Beam doesn't know, naming the nearest.
 """
 
 import argparse
+import functools
 import json
-from typing import Any, Dict, List, Mapping, Sequence, Type, TypeVar
+from typing import Any, Dict, List, Mapping, NoReturn, Sequence, Type, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -27,30 +28,20 @@ class Options(PipelineOptions):
         return view
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+@functools.cache
 def parser() -> argparse.ArgumentParser:
     """All options of Beam and of the runners it brings, none with a default."""
-    parser = argparse.ArgumentParser(
-        add_help=False,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-        conflict_handler="resolve",
-    )
+    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in sorted(set(_subclasses(PipelineOptions)), key=lambda found: found.__name__):
-        options._add_argparse_args(_WithoutDefaults(parser))
+        options._add_argparse_args(parser)
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS  # its absence shows
     return parser
-
-
-class _WithoutDefaults:
-    """Adds arguments whose absence shows."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._parser = parser
-
-    def add_argument(self, *names: str, **more: Any) -> Any:
-        return self._parser.add_argument(*names, **{**more, "default": argparse.SUPPRESS})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
 
 
 def _subclasses(of: Any) -> List[Any]:
@@ -70,9 +61,7 @@ def names() -> List[str]:
 
 def checked(others: Sequence[str], own: Sequence[str]) -> List[str]:
     """The flags, if Beam knows them all; `own` are the command's, to suggest."""
-    known = parser()
-    known.error = _usage_error  # type: ignore[method-assign, assignment]
-    unknown = known.parse_known_args(list(others))[1]
+    unknown = parser().parse_known_args(list(others))[1]
     if not unknown:
         return list(others)
     flag = unknown[0].partition("=")[0]
@@ -82,10 +71,6 @@ def checked(others: Sequence[str], own: Sequence[str]) -> List[str]:
     plain = "--" + flag.lstrip("-").replace("-", "_")
     hint = did_you_mean(plain, every, "; --help lists the command's own", str)
     raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
-
-
-def _usage_error(message: str) -> None:
-    raise UsageError(message)
 
 
 def _switched_off(name: str) -> List[str]:

@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import importlib.metadata
 import sys
-from typing import Any, List, Optional, Sequence, TextIO
+from typing import List, Optional, Sequence, TextIO
 
 from . import lean, logs, signals
 from .status import FAILED_RUN, OK, WRONG_USE, UsageError
@@ -23,6 +23,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         except UsageError as error:
             logs.say(str(error))
             return WRONG_USE
+        except SystemExit as stop:  # argparse's, after `--help` or a complaint
+            return int(stop.code or 0)
         except KeyboardInterrupt as stop:
             with contextlib.suppress(OSError):  # of a terminal that is gone
                 logs.say("interrupted before anything ran")
@@ -36,10 +38,8 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
         from .commands import run
 
         return run.command(arguments[1:], stdout)
-    try:
-        namespace, others = _parser(stdout).parse_known_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    with contextlib.redirect_stdout(stdout):
+        namespace, others = _parser().parse_known_args(arguments)
     if others:
         raise UsageError(f"rembg-beam {namespace.command} doesn't know {others[0]}")
     try:
@@ -69,45 +69,16 @@ def _tell(namespace: argparse.Namespace, stdout: TextIO) -> None:
         models.fetch(namespace.names, namespace.to, namespace.model_dir, stdout)
 
 
-def _parser(stdout: TextIO) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rembg-beam",
         description="Removes backgrounds from pictures with rembg, on Apache Beam.",
         allow_abbrev=False,
     )
     version = f"rembg-beam {importlib.metadata.version('rembg-beam')}"
-    parser.add_argument(
-        "--version", action=_Version, nargs=0, version=version, help="its version", stdout=stdout
-    )
+    parser.add_argument("--version", action="version", version=version, help="its version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="remove the backgrounds of pictures")
-    others = _add_models(commands)
-    others.append(
-        commands.add_parser(
-            "providers",
-            help="which execution providers this machine has, and which really work",
-            description="Runs the bundled model on every execution provider onnxruntime lists.",
-        )
-    )
-    for each in (parser, *others):
-        each.print_help = logs.help_to(each, stdout)  # type: ignore[method-assign]
-    return parser
-
-
-class _Version(argparse.Action):
-    """`--version`, on the true stdout."""
-
-    def __init__(self, *arguments: Any, version: str, stdout: TextIO, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.version = version
-        self.stdout = stdout
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(self.version, file=self.stdout)
-        parser.exit()
-
-
-def _add_models(commands: Any) -> List[argparse.ArgumentParser]:
     listing = commands.add_parser(
         "models",
         help="the models: purpose, sizes, licence, checksum, and whether the file is here",
@@ -122,4 +93,9 @@ def _add_models(commands: Any) -> List[argparse.ArgumentParser]:
     fetch.add_argument("names", nargs="+", metavar="NAME")
     fetch.add_argument("--to", required=True, metavar="DIR_OR_URI")
     fetch.add_argument("--model_dir", "--model-dir", metavar="URI", help="take them from here")
-    return [listing, fetch]
+    commands.add_parser(
+        "providers",
+        help="which execution providers this machine has, and which really work",
+        description="Runs the bundled model on every execution provider onnxruntime lists.",
+    )
+    return parser

@@ -10,15 +10,14 @@ import logging
 import os
 import re
 import sys
-from argparse import ArgumentParser
-from typing import Callable, Iterator, TextIO
+from typing import Iterator, TextIO
 
 from ..transforms.store import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
-_METRICS = f"{_OURS}.transforms.metrics"
+_METRICS = f"{_OURS}.transforms.runtime.metrics"
 
 _SAID_BY_THE_RUN = (
     "common",
@@ -66,10 +65,8 @@ def cause(error: BaseException) -> str:
     >>> cause(RuntimeError("Traceback ...\\n  File ...\\nValueError: no such model"))
     'ValueError: no such model'
     """
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return lines[-1] if "Traceback" in lines[0] or "Traceback" in str(error) else str(error)
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[-1] if "Traceback" in text else text
 
 
 def say(text: str) -> None:
@@ -90,18 +87,7 @@ def _legible(record: logging.LogRecord) -> bool:
     if record.name != _WORKER_LOGGER:
         return True
     text = record.getMessage()
-    if record.levelno < logging.WARNING and f"{_OURS}/transforms" not in text:
-        return "/transforms/metrics.py" in text and _reworded(record, text)
-    return _reworded(record, text)
-
-
-def _reworded(record: logging.LogRecord, text: str) -> bool:
-    message = _MESSAGE.search(text)
-    if message:
+    if message := _MESSAGE.search(text):
         record.msg, record.args = f"worker: {message[1]}", ()
-    return True
-
-
-def help_to(parser: ArgumentParser, stdout: TextIO) -> Callable[..., None]:
-    """In place of a parser's `print_help`, on the true stdout."""
-    return lambda file=None: print(parser.format_help(), file=stdout, end="")
+    is_ours = f"{_OURS}/transforms" in text or "/transforms/runtime/metrics.py" in text
+    return record.levelno >= logging.WARNING or is_ours

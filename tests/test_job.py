@@ -12,13 +12,23 @@ import pyarrow.dataset
 import pytest
 
 from rembg_beam.pipelines import cli
-from rembg_beam.transforms import RemoveBackground, RemoveBackgrounds, SessionConfig, Source, naming
-from rembg_beam.transforms.folder import summary
+from rembg_beam.transforms import (
+    Encoding,
+    RemoveBackground,
+    RemoveBackgrounds,
+    RemoveOptions,
+    SessionConfig,
+    Source,
+    naming,
+)
+from rembg_beam.transforms.folder import record, summary
+from rembg_beam.transforms.folder.existing import SkipExisting
 from rembg_beam.transforms.sources import readers
 
 
 def job(output: Path, **more: Any) -> RemoveBackgrounds:
-    own = {name: more.pop(name) for name in ("relative_to", "overwrite") if name in more}
+    names = ("relative_to", "overwrite", "options", "encoding")
+    own = {name: more.pop(name) for name in names if name in more}
     return RemoveBackgrounds(
         remove=RemoveBackground(output=str(output), session=SessionConfig("tiny"), **own), **more
     )
@@ -136,6 +146,55 @@ def test_on_existing(photos: Path, tmp_path: Path) -> None:
     assert statuses(output, "r5") == {"a.jpg": "written"}, "what is there is older"
 
 
+WEBP = Encoding(format="webp")
+OTHER = 'was made with other settings: format was null and is "webp"'
+
+
+def test_a_folder_of_other_settings_is_refused(photos: Path, tmp_path: Path) -> None:
+    """As the command does it: their records are one."""
+    output, picture = tmp_path / "out", [str(photos / "a.jpg")]
+    job(output, input=picture, encoding=WEBP, run_id="r0")  # leaves nothing, as it isn't run
+    do(job(output, input=picture, run_id="r1"))
+    with pytest.raises(record.OtherSettings, match=OTHER):
+        beam.Pipeline() | job(output, input=picture, encoding=WEBP)
+    words = ["run", "--input", picture[0], "--output", str(output), "--model", "tiny"]
+    assert cli.main([*words, "--format", "webp"]) == 2
+    do(job(output, input=picture, encoding=WEBP, compare_settings=False, run_id="r2"))
+    do(job(output, input=picture, run_id="r3"))
+    assert statuses(output, "r2") == {"a.jpg": "written"}
+    assert statuses(output, "r3") == {"a.jpg": "skipped"}
+
+
+def test_a_job_that_is_built_before_the_folder_is_refused_when_it_runs(
+    photos: Path, tmp_path: Path
+) -> None:
+    output, picture = tmp_path / "out", [str(photos / "a.jpg")]
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    _ = pipeline | job(output, input=picture, encoding=WEBP)
+    do(job(output, input=picture))
+    with pytest.raises(record.OtherSettings, match=OTHER):
+        pipeline.run()
+    assert not list(output.glob("*.webp"))
+
+
+def test_a_record_that_cant_be_read_fails_the_run_alone(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out/_manifest/_settings.json").mkdir(parents=True)
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    _ = pipeline | job(tmp_path / "out", input=[str(photos / "a.jpg")])
+    with pytest.raises(OSError, match=r"_settings\.json"):
+        pipeline.run()
+
+
+def test_replaced_settings_are_written_down_before_any_output(photos: Path, tmp_path: Path) -> None:
+    output, pictures = tmp_path / "out", [str(photos / name) for name in ("a.jpg", "cmyk.jpg")]
+    opaque = RemoveOptions(bgcolor=(1, 2, 3, 255))
+    do(job(output, input=pictures, run_id="r1"))
+    do(job(output, input=pictures[:1], options=opaque, on_existing="overwrite", run_id="r2"))
+    do(job(output, input=pictures, options=opaque, run_id="r3"))
+    assert statuses(output, "r2") == {"a.jpg": "written"}
+    assert statuses(output, "r3") == {"a.jpg": "skipped", "cmyk.jpg": "written"}
+
+
 def test_no_step_asks_what_an_earlier_one_knew(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,13 +256,13 @@ def test_a_new_folder_is_not_joined_with_what_is_done(
 ) -> None:
     """Of a folder of this machine the command knows it; a second run looks."""
     looked: List[str] = []
-    real = RemoveBackgrounds._skip_existing
+    real = SkipExisting.expand
 
-    def skip_existing(self: Any) -> Any:
+    def expand(self: Any, sources: Any) -> Any:
         looked.append(self.remove.output)
-        return real(self)
+        return real(self, sources)
 
-    monkeypatch.setattr(RemoveBackgrounds, "_skip_existing", skip_existing)
+    monkeypatch.setattr(SkipExisting, "expand", expand)
     places = ["--input", str(root / "examples"), "--output", str(tmp_path / "out")]
     words = ["run", *places, "--model", "tiny", "--max_failures", "100%"]
     assert cli.main(words) == 0 and not looked

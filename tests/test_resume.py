@@ -502,7 +502,7 @@ def test_of_many_runs_the_last_of_each_kind_is_kept() -> None:
         {"status": "written", "bytes_out": 2},
     ]
     told = [
-        (each,)
+        each
         for number in range(20)
         for _, each in earlier.keyed_row(row_of(f"{number:02}", **columns[number % 5]))
     ]

@@ -16,6 +16,7 @@ from rembg_beam.pipelines import cli, logs
 from rembg_beam.transforms import Source, WebOptions, naming
 from rembg_beam.transforms.elements import RunColumns, failed
 from rembg_beam.transforms.read import ReadPictures
+from rembg_beam.transforms.runtime import metrics
 from rembg_beam.transforms.runtime.failures import failure
 from rembg_beam.transforms.sources import patterns
 from rembg_beam.transforms.sources.find import ReadLists
@@ -181,3 +182,7 @@ def test_a_run_does_not_tell(tmp_path: Path, capfd: Any) -> None:
 
     rows = pyarrow.dataset.dataset(out / "_manifest", partitioning="hive").to_table().to_pylist()
     assert len(rows) == 3 and SECRET not in str(rows)
+
+
+def test_a_bar_silences_the_logger_of_counts() -> None:
+    assert metrics.__name__ == logs._METRICS

@@ -9,8 +9,7 @@ lines, folders that can't be listed, and pictures that would share an output are
 An input that matches nothing, or a list that can't be opened, fails the pipeline.
 """
 
-import functools
-import json
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
@@ -18,17 +17,13 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from .elements import Source, as_source
+from .folder import record
 from .folder.earlier import FailedSources
 from .folder.existing import SkipExisting
 from .folder.manifest import WriteManifest, new_run_id
 from .folder.resume import ON_EXISTING
 from .folder.summary import WriteSummary
-from .models import catalogue
-from .models.config import SessionConfig
-from .outcomes import FailedOutcomes
-from .pictures.cutout import part_suffixes
-from .pictures.options import RemoveOptions
-from .pictures.prompts import CLOTH_CATEGORIES
+from .outcomes import failed_outcome
 from .remove_background import RemoveBackground
 from .runtime.failures import FAILURES
 from .setting import REQUIRED, check, documented, setting
@@ -78,10 +73,18 @@ class RemoveBackgrounds(beam.PTransform):
     retry_failed: bool = setting(
         False, "take the pictures from the output folder's manifests: those that failed last"
     )
+    compare_settings: bool = setting(
+        True,
+        "refuse a folder that was made with other settings, as the command does",
+        more="when it is applied, if the folder can be read then, and when it runs, before the "
+        "settings are written down for the next",
+        flag=False,
+    )
     since: Optional[float] = setting(
         None,
         "outputs written before are not done; in seconds since 1970 by the store's clock",
-        more="None if all in the folder were made with these settings, which is not compared here",
+        more="None for what the comparison says, or if all in the folder were made with these "
+        "settings",
         flag=False,
     )
     run_id: str = setting(
@@ -108,21 +111,38 @@ class RemoveBackgrounds(beam.PTransform):
         to_do, clashing = sources | "One source per output" >> DistinctSources(
             relative_to=self.remove.relative_to
         )
-        done, refused = [], [*nameless, clashing]
+        done, refused, since = [], [*nameless, clashing], self._since(sources.pipeline)
         if self.on_existing != "overwrite":
-            to_do, *others = to_do | "Leave what is done" >> self._skip_existing()
-            done, refused = others[:1], [*refused, others[1]]
+            to_do, skipped, there = to_do | "Leave what is done" >> SkipExisting(
+                remove=self.remove, on_existing=self.on_existing, since=since
+            )
+            done, refused = [skipped], [*refused, there]
+        elif self.compare_settings:
+            to_do = to_do | "Once the settings are there" >> beam.Map(_after, since)
         removed = to_do | "Remove backgrounds" >> self.remove
         failed = (
             refused
             | "All refused" >> beam.Flatten()
-            | "Rows of the refused" >> FailedOutcomes(self.remove.columns())
+            | "Rows of the refused" >> beam.Map(failed_outcome, self.remove.columns())
         )
         outcomes = (removed, failed, *done) | "All outcomes" >> beam.Flatten()
         output, run_id = self.remove.output, self.run_id
         _ = outcomes | "Write the manifest" >> WriteManifest(output=output, run=run_id)
         _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run_id)
         return outcomes
+
+    def _since(self, pipeline: beam.Pipeline) -> Any:
+        """Since when outputs count, as workers get it; refuses a folder of other settings."""
+        if not self.compare_settings:
+            return self.since
+        with contextlib.suppress(OSError):  # of a folder that workers alone can read
+            record.compare(self.remove, self.on_existing)
+        since = (
+            pipeline
+            | "The job" >> beam.Create([self.on_existing], reshuffle=False)
+            | "Compare the settings" >> beam.Map(_remember, replace(self.remove), self.since)
+        )
+        return beam.pvalue.AsSingleton(since)
 
     def _sources(self, start: Any) -> Tuple[beam.PCollection, List[beam.PCollection]]:
         """The sources, and what names none: bad lines, folders that can't be listed."""
@@ -166,28 +186,13 @@ class RemoveBackgrounds(beam.PTransform):
             | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
         )
 
-    def _skip_existing(self) -> SkipExisting:
-        remove = self.remove
-        assert isinstance(remove.session, SessionConfig)
-        masks = catalogue.find(remove.session.model).masks
-        every = part_suffixes(remove.options, masks)
-        of_extras = tuple(f".{name}" for name in CLOTH_CATEGORIES) if masks else ()
-        return SkipExisting(
-            output=remove.output,
-            suffix=remove.encoding.suffix,
-            parts_of=functools.partial(_parts_of, remove.options, masks),
-            parts=tuple(dict.fromkeys((*every, *of_extras, ""))),
-            on_existing=self.on_existing,
-            columns=remove.columns(),
-            since=self.since,
-        )
+
+def _remember(
+    on_existing: str, remove: RemoveBackground, since: Optional[float]
+) -> Optional[float]:
+    found = record.remember(remove, on_existing).since
+    return max((each for each in (since, found) if each is not None), default=None)
 
 
-def _parts_of(options: RemoveOptions, masks: Tuple[str, ...], source: Source) -> Tuple[str, ...]:
-    """The parts that a source's output has; of one whose extras make no sense, any."""
-    if not masks:
-        return ("",)
-    try:
-        return part_suffixes(options.with_extras(json.loads(source.extras)), masks)
-    except (ValueError, TypeError, AttributeError):
-        return ("",)
+def _after(source: Source, _: Any) -> Source:
+    return source

@@ -5,26 +5,8 @@ In: `(Source, Failure)` pairs, or outcomes. Out: outcomes. Nothing can fail.
 
 from typing import Tuple
 
-import apache_beam as beam
-
-from . import coders as coders
 from .elements import Failure, Outcome, RunColumns, Source, failed
 from .runtime import metrics
-
-
-class FailedOutcomes(beam.PTransform):
-    """`(Source, Failure)` -> the failed row of each.
-
-    Args:
-      columns: what all rows of the run have in common.
-    """
-
-    def __init__(self, columns: RunColumns) -> None:
-        super().__init__()
-        self.columns = columns
-
-    def expand(self, failures: beam.PCollection) -> beam.PCollection:
-        return failures | "Make rows" >> beam.Map(_row, self.columns)
 
 
 def count_outcome(outcome: Outcome) -> Outcome:
@@ -33,5 +15,6 @@ def count_outcome(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _row(failure: Tuple[Source, Failure], columns: RunColumns) -> Outcome:
+def failed_outcome(failure: Tuple[Source, Failure], columns: RunColumns) -> Outcome:
+    """The failed row of a source, counted; `columns` are those of all rows of the run."""
     return count_outcome(failed(*failure, columns))

@@ -19,7 +19,7 @@ from .engine import check_encoding
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
-from .outcomes import FailedOutcomes, count_outcome
+from .outcomes import count_outcome, failed_outcome
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
@@ -139,10 +139,15 @@ class RemoveBackground(beam.PTransform):
         check_encoding(self.options, self.encoding)
         check(self)
 
+    @property
+    def config(self) -> SessionConfig:
+        """Its session's, a model's name made into one."""
+        assert isinstance(self.session, SessionConfig)
+        return self.session
+
     def columns(self) -> RunColumns:
         """What all its rows have in common."""
-        assert isinstance(self.session, SessionConfig)
-        return RunColumns(self.session.model, to_json(changed(self.options, self.encoding)))
+        return RunColumns(self.config.model, to_json(changed(self.options, self.encoding)))
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
         columns = self.columns()
@@ -162,13 +167,12 @@ class RemoveBackground(beam.PTransform):
         failures = (
             (unread, unremoved, unwritten)
             | "Gather failures" >> beam.Flatten()
-            | "Make rows of failures" >> FailedOutcomes(columns)
+            | "Make rows of failures" >> beam.Map(failed_outcome, columns)
         )
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
         return (counted, failures) | "Gather outcomes" >> beam.Flatten()
 
     def _steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
-        assert isinstance(self.session, SessionConfig)
         read_pictures = ReadPictures(
             threads=self.read_threads,
             max_memory=self.max_memory,
@@ -176,7 +180,7 @@ class RemoveBackground(beam.PTransform):
             web_options=self.web_options,
         )
         remove_backgrounds = RemBGDoFn(
-            self.session,
+            self.config,
             options=self.options,
             encoding=self.encoding,
             threads=self.remove_threads,

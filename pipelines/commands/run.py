@@ -9,6 +9,7 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 """
 
 import argparse
+import contextlib
 import functools
 from dataclasses import replace
 from typing import Callable, List, TextIO
@@ -45,11 +46,8 @@ TICK_SECONDS = 0.2
 def command(arguments: List[str], stdout: TextIO) -> int:
     """`rembg-beam run` with its arguments; returns the exit status."""
     logs.to_stderr()
-    parser = _parser(stdout)
-    try:
-        namespace, others = parser.parse_known_args(settings.normalized(arguments))
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    with contextlib.redirect_stdout(stdout):
+        namespace, others = _parser().parse_known_args(settings.normalized(arguments))
     parsed = settings.parse(namespace, others)
     if parsed.print_config:
         print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
@@ -92,7 +90,13 @@ def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
     memory.forget()
     if warning := present.warning():
         logs.say(warning)
-    job = replace(job, input_list=input_list, since=remembered.since, run_id=run_id)
+    job = replace(
+        job,
+        input_list=input_list,
+        compare_settings=False,
+        since=remembered.since,
+        run_id=run_id,
+    )
     return ending.StartedRun(job, lists, remembered, present)
 
 
@@ -121,7 +125,7 @@ def _run_to_end(
         stores.sweep(output)
 
 
-def _parser(stdout: TextIO) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rembg-beam run",
         description="Removes the backgrounds of pictures. Options it does not know are Beam's own, "
@@ -129,5 +133,4 @@ def _parser(stdout: TextIO) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     settings.add_arguments(parser)
-    parser.print_help = logs.help_to(parser, stdout)  # type: ignore[method-assign]
     return parser

@@ -98,30 +98,32 @@ class EarlierRows(beam.PTransform):
         )
 
 
-def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, EarlierRow]]:
-    """The row, by the name of its picture's output; nothing if it has no name."""
-    if not row.get("name"):
+# Failures that leave what was there as it was.
+_UNTOUCHED = (naming.OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
+
+# Failures that say nothing of the picture itself, and come again without a change of the inputs.
+_NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
+
+
+def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow]]]:
+    """The row alone, by the name of its picture's output; none of what has no name, or did nothing
+    to what was there."""
+    if not row.get("name") or row.get("error") in _UNTOUCHED:
         return
     facts = None
     if row["outputs"]:
         facts = Facts(**{name: row.get(name) for name in Facts._fields})
-    yield (
-        naming.output_name(row["name"], ""),
-        EarlierRow(
-            run_id=row["run"],
-            at=row["at"],
-            uri=row["uri"],
-            extras=row.get("extras") or "{}",
-            error=row.get("error") or FAILED if row["status"] == FAILED else None,
-            written=row["status"] == WRITTEN,
-            empty=row["status"] == SKIPPED and not row["outputs"],
-            facts=facts,
-        ),
+    earlier = EarlierRow(
+        run_id=row["run"],
+        at=row["at"],
+        uri=row["uri"],
+        extras=row.get("extras") or "{}",
+        error=row.get("error") or FAILED if row["status"] == FAILED else None,
+        written=row["status"] == WRITTEN,
+        empty=row["status"] == SKIPPED and not row["outputs"],
+        facts=facts,
     )
-
-
-# Failures that say nothing of the picture itself, and come again without a change of the inputs.
-_NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
+    yield naming.output_name(row["name"], ""), (earlier,)
 
 
 def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:

@@ -8,8 +8,9 @@ fit.
 """
 
 import itertools
+import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -17,12 +18,19 @@ from apache_beam.pvalue import TaggedOutput
 from .. import coders as coders
 from .. import naming
 from ..elements import Facts, RunColumns, Source, skipped
+from ..models import catalogue
 from ..outcomes import count_outcome
+from ..pictures.cutout import part_suffixes
+from ..pictures.options import RemoveOptions
+from ..pictures.prompts import CLOTH_CATEGORIES
 from ..runtime import metrics
 from ..runtime.failures import failure
 from ..store import stores, uris
 from . import earlier, layout, resume
-from .resume import Action, Decision, EarlierRow, OutputFile
+from .resume import Action, EarlierRow, OutputFile
+
+if TYPE_CHECKING:
+    from ..remove_background import RemoveBackground
 
 STEP = "find"
 DONE = "done"
@@ -37,9 +45,6 @@ _ANOTHERS = (
     "its output {!r} is there, but {}; give this picture a name "
     "of its own in a list, another relative_to or output folder, or overwrite by on_existing"
 )
-
-# Failures that leave what was there as it was.
-_UNTOUCHED = (naming.OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
 
 
 def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[str, OutputFile]]:
@@ -56,9 +61,8 @@ def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[st
       The name that `naming.output_name` gives a picture, and the file.
     """
     for file in stores.listing(output):
-        if layout.is_own(file.name) or not file.name.endswith(suffix):
-            continue
-        if not _is_utf8(file.name):
+        is_utf8 = file.name.encode(errors="ignore").decode() == file.name
+        if layout.is_own(file.name) or not file.name.endswith(suffix) or not is_utf8:
             continue
         name = file.name.removesuffix(suffix)
         for part in parts:
@@ -66,12 +70,14 @@ def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[st
                 yield name.removesuffix(part), OutputFile(part, file.uri, file.size, file.modified)
 
 
-def _is_utf8(name: str) -> bool:
+def parts_of(source: Source, options: RemoveOptions, masks: Tuple[str, ...]) -> Tuple[str, ...]:
+    """The parts that a source's output has, by a model's masks; of senseless extras, any."""
     try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        if masks and source.extras != "{}":
+            options = options.with_extras(json.loads(source.extras))
+        return part_suffixes(options, masks)
+    except (ValueError, TypeError, AttributeError):
+        return ("",)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -79,57 +85,51 @@ class SkipExisting(beam.PTransform):
     """Leaves out what is done; see the module's docstring.
 
     Attributes:
-      output: the output folder.
-      suffix: of the outputs.
-      parts_of: a source's own parts; a function that can be pickled.
-      parts: those of any source.
+      remove: what the run does.
       on_existing: "skip" or "fail".
-      columns: what all rows of the run have in common.
       since: outputs written before are not done, in seconds since 1970 by the store's clock; on a
-        store that doesn't say when they were written none is.
+        store that doesn't say when they were written none is. A side input may say it.
 
     Returns:
       Three PCollections: sources, outcomes, and `(Source, Failure)` pairs.
     """
 
-    output: str
-    suffix: str
-    parts_of: Any
-    parts: Tuple[str, ...]
+    remove: "RemoveBackground"
     on_existing: str
-    columns: RunColumns
-    since: Optional[float] = None
+    since: Any = None
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def expand(self, sources: beam.PCollection) -> Any:
-        begin = sources.pipeline
+        begin, remove = sources.pipeline, self.remove
+        masks = catalogue.find(remove.config.model).masks
+        of_extras = [f".{name}" for name in CLOTH_CATEGORIES] if masks else []
+        parts = dict.fromkeys([*part_suffixes(remove.options, masks), *of_extras, ""])
         files = (
             begin
-            | "The output folder" >> beam.Create([self.output], reshuffle=False)
-            | "List it" >> beam.FlatMap(outputs, suffix=self.suffix, parts=self.parts)
+            | "The output folder" >> beam.Create([remove.output], reshuffle=False)
+            | "List it" >> beam.FlatMap(outputs, remove.encoding.suffix, tuple(parts))
         )
         keyed = sources | "Key by output" >> beam.Map(_keyed)
         groups = {"sources": keyed, "files": files}
         if self.on_existing != "fail":
             groups["rows"] = (
                 begin
-                | "Earlier rows" >> earlier.EarlierRows(self.output)
-                | "Rows by output" >> beam.FlatMap(_keyed_rows)
+                | "Earlier rows" >> earlier.EarlierRows(remove.output)
+                | "Rows by output" >> beam.FlatMap(earlier.keyed_row)
                 | "Last of each kind" >> beam.CombinePerKey(last_of_each_kind)
             )
-        joined = groups | beam.CoGroupByKey()
-        chosen = joined | "Choose" >> beam.ParDo(
-            _Choose(self.parts_of, self.on_existing, self.columns, self.since)
-        ).with_outputs(DONE, FAILURES, main="to do")
+        settings = remove.options, masks, self.on_existing, remove.columns()
+        chosen = (
+            groups
+            | beam.CoGroupByKey()
+            | "Choose"
+            >> beam.FlatMap(_choose, *settings, self.since)
+            .with_output_types(Source)
+            .with_outputs(DONE, FAILURES, main="to do")
+        )
         return chosen["to do"], chosen[DONE], chosen[FAILURES]
-
-
-def _keyed_rows(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow, ...]]]:
-    for name, known in earlier.keyed_row(row):
-        if known.error not in _UNTOUCHED:
-            yield name, (known,)
 
 
 def last_of_each_kind(rows: Iterable[Tuple[EarlierRow, ...]]) -> Tuple[EarlierRow, ...]:
@@ -150,39 +150,33 @@ def _keyed(source: Source) -> Tuple[str, Source]:
     return str(source.output_name), source
 
 
-@beam.typehints.with_output_types(Source)
-class _Choose(beam.DoFn):
-    def __init__(
-        self, parts_of: Any, on_existing: str, columns: RunColumns, since: Optional[float]
-    ) -> None:
-        self.parts_of = parts_of
-        self.on_existing = on_existing
-        self.columns = columns
-        self.since = since
-
-    def process(self, joined: Tuple[str, Dict[str, Iterable[Any]]]) -> Iterator[Any]:
-        _, groups = joined
-        files = list(groups["files"])
-        rows = list(itertools.chain.from_iterable(groups.get("rows", ())))
-        for source in groups["sources"]:
-            decision = resume.of_picture(
-                source, self.parts_of(source), files, rows, self.on_existing, self.since
-            )
-            yield self._applied(source, decision, rows)
-
-    def _applied(self, source: Source, decision: Decision, rows: Sequence[EarlierRow]) -> Any:
-        action, files, difference = decision
+def _choose(
+    joined: Tuple[str, Dict[str, Iterable[Any]]],
+    options: RemoveOptions,
+    masks: Tuple[str, ...],
+    on_existing: str,
+    columns: RunColumns,
+    since: Optional[float],
+) -> Iterator[Any]:
+    _, groups = joined
+    files = list(groups["files"])
+    rows = list(itertools.chain.from_iterable(groups.get("rows", ())))
+    for source in groups["sources"]:
+        parts = parts_of(source, options, masks)
+        decision = resume.of_picture(source, parts, files, rows, on_existing, since)
+        action, found, difference = decision
         if action is Action.WRITE:
-            return source
-        if action is Action.SKIP:
-            outputs = [file.uri for file in files]
-            row = skipped(source, outputs, _facts(rows, files), self.columns, _IS_THERE)
-            return TaggedOutput(DONE, count_outcome(row))
-        shown = uris.without_secrets(files[0].uri)
-        form = _EXISTS if action is Action.FAIL_EXISTS else _ANOTHERS
-        error = naming.OutputExists(form.format(shown, difference))
-        metrics.count_failure(STEP, seconds=0)
-        return TaggedOutput(FAILURES, (source, failure(STEP, error)))
+            yield source
+        elif action is Action.SKIP:
+            known = _facts(rows, found)
+            row = skipped(source, [file.uri for file in found], known, columns, _IS_THERE)
+            yield TaggedOutput(DONE, count_outcome(row))
+        else:
+            form = _EXISTS if action is Action.FAIL_EXISTS else _ANOTHERS
+            shown = uris.without_secrets(found[0].uri)
+            metrics.count_failure(STEP, seconds=0)
+            error = naming.OutputExists(form.format(shown, difference))
+            yield TaggedOutput(FAILURES, (source, failure(STEP, error)))
 
 
 def _facts(rows: Sequence[EarlierRow], files: Sequence[OutputFile]) -> Facts:

@@ -1,11 +1,11 @@
 """Record: what an output folder was made with, in `OUTPUT/_manifest/_settings.json`.
 
 In: a `RemoveBackground`. Out: since when the files in its folder were made with its settings.
-`remember` writes them for the next run, or compares them with those of an earlier one: the model
-and its checksum, the options of `rembg.remove`, the format; all that pixels follow from. Other
-settings replace them if the run overwrites, or if the run that wrote them ended without any output;
-else `OtherSettings`, a `ValueError`, names what differs. A run that fails before its first output
-takes back what it wrote. Fails as `stores.read`, `write` and `listing` do, too.
+`compare` holds them against those of an earlier run, and `remember` writes them for the next: the
+model and its checksum, the options of `rembg.remove`, the format; all that pixels follow from.
+Other settings replace them if the run overwrites, or if the run that wrote them ended without any
+output; else `OtherSettings`, a `ValueError`, names what differs. A run that fails before its first
+output takes back what it wrote. Fails as `stores.read`, `write` and `listing` do, too.
 """
 
 import json
@@ -58,8 +58,8 @@ class Remembered(NamedTuple):
     since: Optional[float] = None
 
 
-def remember(remove: "RemoveBackground", on_existing: str) -> Remembered:
-    """Writes what the folder is made with, unless it says so already.
+def compare(remove: "RemoveBackground", on_existing: str) -> Remembered:
+    """What the record says, and what a run would have it say; nothing is written.
 
     Args:
       remove: what the run does.
@@ -69,27 +69,29 @@ def remember(remove: "RemoveBackground", on_existing: str) -> Remembered:
     overwrites = on_existing == "overwrite"
     before = _read(output, overwrites)
     if not before and not overwrites:
-        try:
-            _write(output, now, overwrite=before is not None)
-            return Remembered(now, None)
-        except FileExistsError:  # another run was faster
-            before = _read(output, False)
+        return Remembered(now, before)
     if not before or _differences(before, now):
         holds = _holds_outputs(output)
         replaceable = not holds and (overwrites or _has_ended(output))
         case = resume.Case("same" if replaceable else "other", on_existing)
         if resume.decide(case) is resume.Action.REFUSE_RUN:
             raise OtherSettings(_made_otherwise(before or {}, now, output))
-        if holds:
-            now[REPLACED] = True
-        _write(output, now)
-        return Remembered(now, before, _written_at(output) if holds else None)
-    if before.get(REPLACED):
-        return Remembered(before, before, _written_at(output))
-    if before.get(_CHECKSUM) is None and now[_CHECKSUM] is not None:
-        _write(output, now)
-        return Remembered(now, before)
-    return Remembered(before, before)
+        return Remembered({**now, REPLACED: True} if holds else now, before)
+    is_told = before.get(REPLACED) or before.get(_CHECKSUM) or not now[_CHECKSUM]
+    return Remembered(before if is_told else now, before)
+
+
+def remember(remove: "RemoveBackground", on_existing: str) -> Remembered:
+    """Writes what the folder is made with, unless it says so already; arguments as `compare`."""
+    found = compare(remove, on_existing)
+    if found.record != found.before:
+        replaces = found.before is not None or on_existing == "overwrite"
+        try:
+            _write(remove.output, found.record, overwrite=replaces)
+        except FileExistsError:  # another run was faster
+            return remember(remove, on_existing)
+    since = _written_at(remove.output) if found.record.get(REPLACED) else None
+    return found._replace(since=since)
 
 
 def settle(remove: "RemoveBackground", remembered: Remembered) -> None:
@@ -117,8 +119,7 @@ def take_back(remove: "RemoveBackground", remembered: Remembered) -> None:
 
 def settings_of(remove: "RemoveBackground") -> Dict[str, Any]:
     """What the pixels of a run follow from, as JSON has it."""
-    session = remove.session
-    assert isinstance(session, SessionConfig)
+    session = remove.config
     document = {
         "model": session.model,
         _CHECKSUM: _checksum(session),
