@@ -147,12 +147,16 @@ def _why(path: str, name: str, options: Dict[str, Any]) -> Optional[str]:
         return lacking
     chatty = onnxruntime.SessionOptions()
     chatty.log_severity_level = 2
+    raised = []
     with _captured_stderr() as lines:
         try:
             onnxruntime.InferenceSession(path, chatty, [(name, options)], enable_fallback=0)
         except Exception as error:
-            return plain(str(error))
-    return lines[-1] if lines else None
+            raised.append(str(error))
+    # An error of the log names the library that was not found; what is raised may not.
+    errors = [line for line in lines if "[E:onnxruntime" in line]
+    said = [*errors, *raised, *lines[-1:]]
+    return plain(said[0]) if said else None
 
 
 def plain(text: str) -> str:
@@ -179,4 +183,4 @@ def _captured_stderr() -> Iterator[List[str]]:
             os.close(saved)
             file.seek(0)
             text = file.read().decode("utf-8", "replace")
-            lines += [line for line in map(plain, text.splitlines()) if line]
+            lines += [line for line in text.splitlines() if plain(line)]
