@@ -21,8 +21,9 @@ import contextlib
 import heapq
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import (
     Any,
     Callable,
@@ -126,6 +127,8 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
             yield from self._hand_on(block=True)
 
     def _forget(self) -> None:
+        # Of futures that have ended; made with the first, since it can't be pickled.
+        self._queue: Optional[SimpleQueue[Future[Any]]] = None
         self._pending: Dict[Future[Tuple[Union[Result, Later], float]], _Element] = {}
         # By the time that they wait for; and what has waited long enough, in the order it came.
         self._put_off: List[Tuple[float, int, _Element]] = []
@@ -143,6 +146,9 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         future = pool(self.step, self.threads).submit(_timed, element.call, lease)
         self._pending[future] = element
         self._resumed += element.was_put_off
+        if self._queue is None:
+            self._queue = SimpleQueue()
+        future.add_done_callback(self._queue.put)
 
     def _hand_on(self, block: bool) -> Iterator[Any]:
         self._resume()
@@ -162,12 +168,20 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         if not self._pending:
             time.sleep(timeout or 0)
             return
-        ready = wait(self._pending, timeout, return_when=FIRST_COMPLETED).done
-        # In the order they came, not in that of a set.
-        for future in [future for future in self._pending if future in ready]:
+        for future in self._ended(timeout):
             element = self._pending.pop(future)
             self._resumed -= element.was_put_off
             yield element, future.result()
+
+    def _ended(self, timeout: Optional[float]) -> List[Future[Any]]:
+        """Those that have, in the order they came; after a wait for one, None for any time."""
+        assert self._queue is not None
+        ended = []
+        with contextlib.suppress(Empty):
+            ended.append(self._queue.get(timeout=timeout))
+            while True:
+                ended.append(self._queue.get_nowait())
+        return sorted(ended, key=lambda future: self._pending[future].number)
 
     def _patience(self) -> Optional[float]:
         """Seconds until an element that was put off can be taken up again; None for no such."""
