@@ -6,4 +6,5 @@ memory       a budget of bytes in flight
 failures     where an exception becomes a row
 metrics      counts and times, for the runner and the command
 slow         what takes long is named meanwhile
+stdout       what is printed in a worker process holds nothing up
 """
