@@ -36,12 +36,14 @@ class StartedRun(NamedTuple):
       lists: its input lists, kept for workers while it lasts.
       remembered: what the output folder's record says.
       presence: its being at work there.
+      is_elsewhere: whether it goes on without this process, once it is sent.
     """
 
     job: RemoveBackgrounds
     lists: Lists
     remembered: record.Remembered
     presence: Presence
+    is_elsewhere: bool
 
 
 def report(run: Running, started: StartedRun, max_failures: Optional[str], stdout: TextIO) -> int:
@@ -77,11 +79,12 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
 def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
     output = started.job.remove.output
+    goes_on = started.is_elsewhere and run.is_sent
     with contextlib.suppress(OSError):  # of a terminal that is gone
         logs.say("interrupted")
-        if run.is_elsewhere:
+        if goes_on:
             print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
-    if not run.is_elsewhere:
+    if not goes_on:
         started.lists.remove()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()

@@ -26,6 +26,9 @@ _SAID_BY_THE_RUN = (
     "portability.fn_api_runner.worker_handlers",
 )
 
+# Functions of Beam's job service that tell, with a traceback, what the run says in a line.
+_SAYING_WHY = ("_run_job", "read_messages")
+
 
 @contextlib.contextmanager
 def results_only_on_stdout() -> Iterator[TextIO]:
@@ -87,6 +90,8 @@ class _WithoutSecrets(logging.Formatter):
 
 def _legible(record: logging.LogRecord) -> bool:
     """Of a worker's record its message, and only our own below a warning."""
+    if record.levelno >= logging.ERROR and record.funcName in _SAYING_WHY:
+        return False
     if record.name != _WORKER_LOGGER:
         return True
     text = record.getMessage()

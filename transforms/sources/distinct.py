@@ -26,19 +26,37 @@ STEP = "find"
 @beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Tuple[str, Source])
 class KeyByName(beam.DoFn):
-    """Keys each source by the name of its output, filled in."""
+    """Keys each source by the name of its output, filled in.
 
-    def __init__(self, relative_to: Optional[str]) -> None:
+    Args:
+      relative_to: see `DistinctSources`.
+      folder: what relative paths belong to; a worker starts in another.
+    """
+
+    def __init__(self, relative_to: Optional[str], folder: str) -> None:
         self.relative_to = relative_to
+        self.folder = folder
 
     def process(self, source: Source) -> Iterator[Any]:
-        name = attempt(STEP, _name, source, self.relative_to)
+        name = attempt(STEP, self._name, source)
         if isinstance(name, Failure):
             metrics.count_failure(STEP, seconds=0)
             yield TaggedOutput(FAILURES, (source, name))
         else:
-            named = source._replace(uri=_absolute(source.uri), name=name)
+            named = source._replace(uri=self._absolute(source.uri), name=name)
             yield naming.output_name(name, ""), named
+
+    def _name(self, source: Source) -> str:
+        if source.name or self.relative_to is None:
+            return source.name or naming.relative_name(source.uri)
+        return naming.relative_name(self._in_folder(source.uri), self.relative_to)
+
+    def _absolute(self, uri: str) -> str:
+        """A relative path says nothing to a later run, which may start in another folder."""
+        return _without_dots(self._in_folder(uri)) if uris.scheme(uri) is None else uri
+
+    def _in_folder(self, uri: str) -> str:
+        return os.path.join(self.folder, uri) if uris.scheme(uri) is None else uri
 
 
 @beam.typehints.with_input_types(Tuple[str, Iterable[Source]])
@@ -78,18 +96,13 @@ class DistinctSources(beam.PTransform):
 
     def expand(self, sources: beam.PCollection) -> Any:
         keyed, unnamed = sources | "Key by output" >> beam.ParDo(
-            KeyByName(self.relative_to)
+            KeyByName(self.relative_to, os.getcwd())
         ).with_outputs(FAILURES, main="keyed")
         grouped = keyed | "Group those of one output" >> beam.GroupByKey()
         distinct, clashing = grouped | "Merge or refuse" >> beam.ParDo(
             MergeOrRefuse()
         ).with_outputs(FAILURES, main="distinct")
         return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
-
-
-def _absolute(uri: str) -> str:
-    """A relative path says nothing to a later run, which may start in another folder."""
-    return _without_dots(uri) if uris.scheme(uri) is None else uri
 
 
 def _place(uri: str) -> str:
@@ -107,10 +120,6 @@ def _without_dots(path: str) -> str:
         folder, name = os.path.split(path)
         return os.path.join(os.path.realpath(folder), name)
     return whole
-
-
-def _name(source: Source, relative_to: Optional[str]) -> str:
-    return source.name or naming.relative_name(source.uri, relative_to)
 
 
 def _clash(name: str, mine: Source, distinct: Any) -> naming.NameClash:
