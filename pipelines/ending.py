@@ -17,9 +17,9 @@ from ..transforms.elements import FAILED, STATUSES
 from ..transforms.folder import record, summary
 from ..transforms.folder.manifest import folder
 from ..transforms.folder.presence import Presence
-from ..transforms.runtime import metrics
+from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
-from . import logs, values, workers
+from . import logs, progress, values, workers
 from .piped import Lists
 from .running import Running
 from .status import FAILED_RUN, OK
@@ -51,9 +51,10 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
     job = started.job
     if run.error is not None:
         logs.say(f"the run failed: {logs.cause(run.error)}")
-        _print_counts(stdout)
         if run.died:
             _print_files(started, stdout)
+        else:
+            _print_counts(stdout)
         _leave(record.take_back, started)
         return FAILED_RUN
     try:
@@ -99,6 +100,7 @@ def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) 
             file=stdout,
         )
         stdout.flush()
+    shared.end()
     os._exit(status)
 
 
@@ -148,11 +150,11 @@ def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: Tex
 
 
 def _print_counts(stdout: TextIO) -> None:
-    """What this process counted; of other processes that did the work it knows nothing."""
-    tally = metrics.tally.snapshot()
-    if not tally:
+    """What was counted here; of workers elsewhere nothing is known."""
+    found = progress.counts()
+    if not found:
         return
-    counts = ", ".join(f"{tally.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
+    counts = ", ".join(f"{found.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
     print(f"until then: {counts}", file=stdout)
 
 

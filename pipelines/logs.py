@@ -16,9 +16,12 @@ from typing import Callable, Iterator, TextIO
 from ..transforms.store import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
-_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
-_METRICS = f"{_OURS}.transforms.metrics"
+
+# The class of an error of ours, before its message.
+_CLASS = re.compile(rf"^{_OURS}[\w.]*: ")
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_METRICS = f"{_OURS}.transforms.runtime.metrics"
 
 _SAID_BY_THE_RUN = (
     "common",
@@ -68,11 +71,13 @@ def cause(error: BaseException) -> str:
 
     >>> cause(RuntimeError("Traceback ...\\n  File ...\\nValueError: no such model"))
     'ValueError: no such model'
+    >>> cause(RuntimeError("Traceback ...\\nrembg_beam.transforms.models.A: no such model"))
+    'no such model'
     """
     lines = [line for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    return lines[-1] if "Traceback" in lines[0] or "Traceback" in str(error) else str(error)
+    return _CLASS.sub("", lines[-1]) if "Traceback" in str(error) else str(error)
 
 
 def say(text: str) -> None:
@@ -96,14 +101,15 @@ def _legible(record: logging.LogRecord) -> bool:
         return True
     text = record.getMessage()
     if record.levelno < logging.WARNING and f"{_OURS}/transforms" not in text:
-        return "/transforms/metrics.py" in text and _reworded(record, text)
+        return "/transforms/runtime/metrics.py" in text and _reworded(record, text)
     return _reworded(record, text)
 
 
 def _reworded(record: logging.LogRecord, text: str) -> bool:
     message = _MESSAGE.search(text)
     if message:
-        record.msg, record.args = f"worker: {message[1]}", ()
+        said = message[1].partition("\\nTraceback")[0]
+        record.msg, record.args = f"worker: {said}", ()
     return True
 
 

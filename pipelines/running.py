@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder import layout
+from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
 from . import logs, runners, workers
 from .status import UsageError
@@ -116,6 +117,7 @@ class Running:
         """Whether new worker processes go on in place of all there are."""
         self.died += 1
         workers.end_all()
+        shared.forget()
         self._attempt.wait(GRACE_SECONDS)
         if death.is_of_its_own or not self._goes_on or self.died >= WORKER_DEATHS:
             before = f", after {self.died - 1} before it" if self.died > 1 else ""

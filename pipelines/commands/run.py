@@ -9,6 +9,7 @@ it runs in a thread, and the main thread shows progress and hears Ctrl-C.
 """
 
 import argparse
+import contextlib
 import functools
 from dataclasses import replace
 from typing import Callable, List, TextIO
@@ -20,7 +21,7 @@ from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 from ...transforms import RemoveBackgrounds
 from ...transforms.folder import presence, record
 from ...transforms.folder.manifest import new_run_id
-from ...transforms.runtime import memory, metrics
+from ...transforms.runtime import memory, metrics, shared
 from ...transforms.store import stores, uris
 from .. import (
     beam_options,
@@ -67,9 +68,11 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
     job = checks.check(given)
     mode = options.view_as(DirectOptions).direct_running_mode
-    if runner == runners.HERE and mode != "multi_processing":
+    starts_workers = runner == runners.HERE and mode == "multi_processing"
+    if runner == runners.HERE and not starts_workers:
         lean.prepare_rembg()
-    with piped.Lists(given.input_list) as lists:
+    gathering = shared.gathered() if starts_workers else contextlib.nullcontext()
+    with gathering, piped.Lists(given.input_list) as lists:
         started = _begin(job, lists, runners.is_elsewhere(runner, options))
         make = functools.partial(running.pipeline, runner, options, started.job)
         with started.presence:
