@@ -23,7 +23,7 @@ PHOTOS ?= photos
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test test-latest reference docs soak test-openvino bench eval-tiny train-tiny
+.PHONY: help demo test test-latest reference docs soak test-engines test-openvino bench eval-tiny train-tiny
 .PHONY: test-gpu-install test-training clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make docs   the documentation as a site, in site/"
 	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
+	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make test-gpu-install  each extra for NVIDIA's GPUs brings all libraries; needs no GPU"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
@@ -83,6 +84,10 @@ $(DOCS)/run: pyproject.toml setup.py constraints.txt
 
 soak: $(VENV)/dev
 	$(BIN)/pytest -m soak
+
+# What can't be had is skipped, and why is said.
+test-engines: $(VENV)/dev
+	$(BIN)/pytest tests/test_engines.py -m "engines or not engines"
 
 test-openvino: $(OPENVINO)/dev
 	$(OPENVINO)/bin/pytest -m openvino
@@ -148,4 +153,4 @@ $(TRAINING)/dev: pyproject.toml setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OPENVINO) $(GPU) $(GPU_INSTALL) $(TRAINING) $(DOCS) $(LATEST) cutouts trained build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .engines $(VENV) $(OPENVINO) $(GPU) $(GPU_INSTALL) $(TRAINING) $(DOCS) $(LATEST) cutouts trained build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,7 +5,8 @@ made of, and for inputs that match nothing.
 """
 
 import os
-from typing import Optional
+import re
+from typing import Any, Optional
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder.earlier import manifests
@@ -14,6 +15,7 @@ from ..transforms.models import weights as model_files
 from ..transforms.sources import lists, patterns
 from ..transforms.sources.readers import reader
 from ..transforms.store import uris
+from . import runners
 from .settings import Settings
 from .status import UsageError
 
@@ -48,8 +50,32 @@ def check(settings: Settings) -> RemoveBackgrounds:
         raise UsageError(str(error)) from error
 
 
+# Settings that name files.
+_FILES = ("input", "input_list", "output", "relative_to", "model_path", "model_dir")
+
+
+def absolute(given: Settings) -> Settings:
+    """The settings with paths that mean the same to workers, which start in other folders."""
+    if re.search(r"[*?\[]", os.getcwd()):
+        raise UsageError(
+            f"the working directory is {os.getcwd()!r}, whose wildcards would be taken for those "
+            "of an --input; start another runner than FnApiRunner elsewhere"
+        )
+    found = {name: getattr(given, name) for name in _FILES}
+    return Settings(**{**vars(given), **{name: _absolute(value) for name, value in found.items()}})
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_absolute(one) for one in value]
+    if not value or value == lists.STDIN or uris.scheme(value):
+        return value
+    return os.path.join(os.getcwd(), value)
+
+
 def check_runner(runner: str, given: Settings) -> None:
-    """Dataflow's workers have no files of this machine."""
+    """A runner that can carry the job; Dataflow's workers have no files of this machine."""
+    runners.check(runner)
     if "dataflow" not in runner.lower():
         return
     listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]

@@ -17,9 +17,9 @@ from ..transforms.elements import FAILED, STATUSES
 from ..transforms.folder import record, summary
 from ..transforms.folder.manifest import folder
 from ..transforms.folder.presence import Presence
-from ..transforms.runtime import metrics
+from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
-from . import logs, values, workers
+from . import logs, progress, values, workers
 from .piped import Lists
 from .running import Running
 from .status import FAILED_RUN, OK
@@ -36,12 +36,14 @@ class StartedRun(NamedTuple):
       lists: its input lists, kept for workers while it lasts.
       remembered: what the output folder's record says.
       presence: its being at work there.
+      is_elsewhere: whether it goes on without this process, once it is sent.
     """
 
     job: RemoveBackgrounds
     lists: Lists
     remembered: record.Remembered
     presence: Presence
+    is_elsewhere: bool
 
 
 def report(run: Running, started: StartedRun, max_failures: Optional[str], stdout: TextIO) -> int:
@@ -49,9 +51,10 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
     job = started.job
     if run.error is not None:
         logs.say(f"the run failed: {logs.cause(run.error)}")
-        _print_counts(stdout)
         if run.died:
             _print_files(started, stdout)
+        else:
+            _print_counts(stdout)
         _leave(record.take_back, started)
         return FAILED_RUN
     try:
@@ -77,11 +80,12 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
 def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) -> NoReturn:
     """Ends the process at once: the runner can't be stopped, the files can."""
     output = started.job.remove.output
+    goes_on = started.is_elsewhere and run.is_sent
     with contextlib.suppress(OSError):  # of a terminal that is gone
         logs.say("interrupted")
-        if run.is_elsewhere:
+        if goes_on:
             print("  the job itself goes on where it runs; cancel it there", file=sys.stderr)
-    if not run.is_elsewhere:
+    if not goes_on:
         started.lists.remove()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()
@@ -96,6 +100,7 @@ def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) 
             file=stdout,
         )
         stdout.flush()
+    shared.end()
     os._exit(status)
 
 
@@ -145,11 +150,11 @@ def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: Tex
 
 
 def _print_counts(stdout: TextIO) -> None:
-    """What this process counted; of other processes that did the work it knows nothing."""
-    tally = metrics.tally.snapshot()
-    if not tally:
+    """What was counted here; of workers elsewhere nothing is known."""
+    found = progress.counts()
+    if not found:
         return
-    counts = ", ".join(f"{tally.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
+    counts = ", ".join(f"{found.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
     print(f"until then: {counts}", file=stdout)
 
 

@@ -15,8 +15,11 @@ from typing import Iterator, TextIO
 from ..transforms.store import uris
 
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
-_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _OURS = "rembg_beam"
+
+# The class of an error of ours, before its message.
+_CLASS = re.compile(rf"^{_OURS}[\w.]*: ")
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _METRICS = f"{_OURS}.transforms.runtime.metrics"
 
 _SAID_BY_THE_RUN = (
@@ -24,6 +27,9 @@ _SAID_BY_THE_RUN = (
     "worker.data_plane",
     "portability.fn_api_runner.worker_handlers",
 )
+
+# Functions of Beam's job service that tell, with a traceback, what the run says in a line.
+_SAYING_WHY = ("_run_job", "read_messages")
 
 
 @contextlib.contextmanager
@@ -64,9 +70,13 @@ def cause(error: BaseException) -> str:
 
     >>> cause(RuntimeError("Traceback ...\\n  File ...\\nValueError: no such model"))
     'ValueError: no such model'
+    >>> cause(RuntimeError("Traceback ...\\nrembg_beam.transforms.models.A: no such model"))
+    'no such model'
     """
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[-1] if "Traceback" in text else text
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return _CLASS.sub("", lines[-1]) if "Traceback" in str(error) else str(error)
 
 
 def say(text: str) -> None:
@@ -84,10 +94,13 @@ class _WithoutSecrets(logging.Formatter):
 
 def _legible(record: logging.LogRecord) -> bool:
     """Of a worker's record its message, and only our own below a warning."""
+    if record.levelno >= logging.ERROR and record.funcName in _SAYING_WHY:
+        return False
     if record.name != _WORKER_LOGGER:
         return True
     text = record.getMessage()
     if message := _MESSAGE.search(text):
-        record.msg, record.args = f"worker: {message[1]}", ()
+        said = message[1].partition("\\nTraceback")[0]
+        record.msg, record.args = f"worker: {said}", ()
     is_ours = f"{_OURS}/transforms" in text or "/transforms/runtime/metrics.py" in text
     return record.levelno >= logging.WARNING or is_ours

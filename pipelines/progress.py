@@ -1,15 +1,16 @@
 """What a person sees while the pipeline runs, on stderr.
 
 On a terminal a bar: pictures done of those found, failed, per second. Elsewhere, and where other
-processes do the work, the log lines that the steps write now and then are enough.
+machines do the work, the log lines that the steps write now and then are enough.
 """
 
 import logging
 import sys
+from collections import Counter
 from typing import Dict
 
 from ..transforms.elements import FAILED, STATUSES
-from ..transforms.runtime import metrics
+from ..transforms.runtime import metrics, shared
 from .status import UsageError
 
 try:
@@ -28,17 +29,22 @@ class Handler(logging.Handler):
             self.handleError(record)
 
 
+def counts() -> Dict[str, int]:
+    """What was counted so far, by this process and those it started; others are not heard of."""
+    return dict(Counter(metrics.tally.snapshot()) + Counter(shared.total()))
+
+
 class Bar:
-    """A progress bar over this process's tally; `update` it now and then, `close` it."""
+    """A progress bar over what is counted; `update` it now and then, `close` it."""
 
     def __init__(self) -> None:
         hidden = not sys.stderr.isatty()
         self._bar = tqdm(unit=" pictures", disable=hidden, file=sys.stderr, dynamic_ncols=True)
 
     def update(self) -> None:
-        counts = metrics.tally.snapshot()
-        done = {status: counts.get(f"outcomes_{status}", 0) for status in STATUSES}
-        self._bar.total = counts.get("find_pictures")
+        found = counts()
+        done = {status: found.get(f"outcomes_{status}", 0) for status in STATUSES}
+        self._bar.total = found.get("find_pictures")
         self._bar.set_postfix(_shown(done), refresh=False)
         self._bar.n = sum(done.values())
         self._bar.refresh()

@@ -15,12 +15,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder import layout
+from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
-from . import logs, workers
+from . import logs, runners, workers
 from .status import UsageError
-
-# The runner that runs a pipeline in this process.
-HERE = "FnApiRunner"
 
 # For a pipeline to end whose worker processes were killed.
 GRACE_SECONDS = 5.0
@@ -30,15 +28,23 @@ WORKER_DEATHS = 4
 
 
 class _Attempt:
-    """A pipeline that runs in a thread of its own."""
+    """A pipeline that runs in a thread of its own.
 
-    def __init__(self, pipeline: beam.Pipeline) -> None:
+    Args:
+      pipeline: the pipeline.
+      sends: whether its runner's `run` ends once the job is sent; it is called on this thread
+        then, since the runner may start a job server, and listen to signals for it.
+    """
+
+    def __init__(self, pipeline: beam.Pipeline, sends: bool) -> None:
         self.error: Optional[BaseException] = None
         self.result: Any = None
         self._pipeline = pipeline
         # What was imported and built stays: garbage is not looked for among it.
         gc.freeze()
         gc.enable()
+        if sends:
+            self._begin()
         self._thread = threading.Thread(target=self._run, daemon=True, name="pipeline")
         self._thread.start()
 
@@ -47,10 +53,18 @@ class _Attempt:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
+    def _begin(self) -> None:
         try:
             self.result = self._pipeline.run()
-            self.result.wait_until_finish()
+        except Exception as error:
+            self.error = error
+
+    def _run(self) -> None:
+        try:
+            if self.result is None and self.error is None:
+                self.result = self._pipeline.run()
+            if self.error is None:
+                self.result.wait_until_finish()
         except BaseException as error:
             self.error = error
 
@@ -58,14 +72,20 @@ class _Attempt:
 class Running:
     """A run: a pipeline, and after a worker process died another, which goes on from there.
 
+    Args:
+      make: makes its pipeline.
+      sends: see `_Attempt`.
+      watch: notices worker processes that die.
+      goes_on: whether a run may go on from what another wrote.
+
     Attributes:
       died: worker processes that died.
     """
 
     def __init__(
-        self, make: Callable[[], beam.Pipeline], runner: str, watch: workers.Watch, goes_on: bool
+        self, make: Callable[[], beam.Pipeline], sends: bool, watch: workers.Watch, goes_on: bool
     ) -> None:
-        self._runner = runner
+        self._sends = sends
         self._start = time.monotonic()
         self.seconds = 0.0
         self.died = 0
@@ -73,16 +93,16 @@ class Running:
         self._watch = watch
         self._goes_on = goes_on
         self._failed: Optional[BaseException] = None
-        self._attempt = _Attempt(make())
+        self._attempt = _Attempt(make(), sends)
 
     @property
     def error(self) -> Optional[BaseException]:
         return self._failed or self._attempt.error
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether it goes on without this process."""
-        return self._attempt.result is not None and self._runner != HERE
+    def is_sent(self) -> bool:
+        """Whether it has begun where it runs."""
+        return self._attempt.result is not None
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within that time."""
@@ -97,14 +117,15 @@ class Running:
         """Whether new worker processes go on in place of all there are."""
         self.died += 1
         workers.end_all()
+        shared.forget()
         self._attempt.wait(GRACE_SECONDS)
-        if death.signal is None or not self._goes_on or self.died >= WORKER_DEATHS:
+        if death.is_of_its_own or not self._goes_on or self.died >= WORKER_DEATHS:
             before = f", after {self.died - 1} before it" if self.died > 1 else ""
             self._failed = RuntimeError(f"{death}{before}")
             return False
         logs.say(f"{death}; new ones go on from what is written")
         self._watch.forget()
-        self._attempt = _Attempt(self._make())
+        self._attempt = _Attempt(self._make(), self._sends)
         return True
 
 
@@ -123,7 +144,7 @@ def _is_new(runner: str, job: RemoveBackgrounds) -> bool:
     """Whether no run left anything in a folder of this machine: it needs no join with what is done,
     which for a few pictures takes as long as they do."""
     output = job.remove.output
-    if runner != HERE or not uris.is_local(output):
+    if runner != runners.HERE or not uris.is_local(output):
         return False
     try:
         return all(

@@ -1,9 +1,10 @@
-"""Worker processes of Beam's multi_processing mode: one that dies -> what killed it, at once.
+"""Worker processes, of Beam's multi_processing mode or a pool's: one that dies -> why, at once.
 
-In: the threads of this process, in one of which Beam's runner waits for each worker process and
-raises when it ended badly; the runner itself notices late, when all other workers are done, or
-never. Out: `Watch.death`, with the memory killer's part in it where the system keeps count. Nothing
-here fails; where a later Beam waits in another way, a death is noticed as late as without.
+In: the threads of this process. In one Beam's runner waits for each worker process that it started,
+and raises when it ended badly; in another it reads from a worker of a pool, and raises when the
+connection breaks. The runner itself notices late, when all other workers are done, or never. Out:
+`Watch.death`, with the memory killer's part in it where the system keeps count. Nothing here fails;
+where a later Beam waits in another way, a death is noticed as late as without.
 """
 
 import contextlib
@@ -24,6 +25,9 @@ GRACE_SECONDS = 5.0
 # A variable that worker processes inherit, by which they are known without their parents.
 _MARK = "REMBG_BEAM_RUN"
 
+# The thread in which Beam's runner reads from a worker process.
+_READER = "beam_control_read"
+
 _ENDED = re.compile(r"[Ww]orker subprocess exited with return code (-?\d+)")
 _KILLED_FOR_MEMORY = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
@@ -32,16 +36,23 @@ class Death(NamedTuple):
     """How a worker process ended.
 
     Attributes:
-      signal: the number of the signal that ended it, None if it ended by itself.
-      status: its exit status.
+      signal: the number of the signal that ended it; None if it ended by itself, or of a pool's.
+      status: its exit status; None of a pool's, which nobody here knows.
       out_of_memory: whether the system has killed a process for memory since the watch began.
     """
 
     signal: Optional[int]
-    status: int
+    status: Optional[int]
     out_of_memory: bool
 
+    @property
+    def is_of_its_own(self) -> bool:
+        """Whether it ended itself, as another in its place would."""
+        return self.signal is None and self.status is not None
+
     def __str__(self) -> str:
+        if self.status is None:
+            return "a worker process of the pool is gone"
         if self.signal is None:
             return f"a worker process ended with exit status {self.status}"
         if self.out_of_memory:
@@ -56,13 +67,18 @@ class Death(NamedTuple):
 class Watch:
     """Notices worker processes that die, from `with` to its end.
 
+    Args:
+      root: of the file system in which the system counts what it killed.
+      of_pool: whether the worker processes are a pool's, and not this process's.
+
     Attributes:
       death: of the first that died since the watch began or `forget` was called.
     """
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), of_pool: bool = False) -> None:
         self.death: Optional[Death] = None
         self._root = root
+        self._of_pool = of_pool
         self._killed = killed_for_memory(root)
         self._before: Any = None
 
@@ -83,8 +99,10 @@ class Watch:
         ended = _ENDED.search(str(raised.exc_value))
         if ended:
             self.death = self.death or self._of(int(ended[1]))
-        elif raised.exc_type.__module__ != "grpc":  # of a stream to the dead one
+        elif raised.exc_type.__module__ != "grpc":
             self._before(raised)
+        elif self._of_pool and raised.thread and raised.thread.name == _READER:
+            self.death = self.death or Death(None, None, False)
 
     def _of(self, status: int) -> Death:
         # A shell between gives 128 and the signal's number.

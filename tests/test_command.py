@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
+import psutil
 import pyarrow.dataset
 import pytest
 from PIL import Image
@@ -563,9 +565,46 @@ def test_ctrl_c(
         with Image.open(path) as image:
             image.load()
     assert [name for name in os.listdir(out) if name.startswith(".")] == []
-    if mode == "in_memory":
-        done = int(stdout.split("until then: ")[1].split(" written")[0])
-        assert 0 <= done <= len(written)
+    done = int(stdout.split("until then: ")[1].split(" written")[0])
+    assert 0 <= done <= len(written)
+    assert_is_over(process.pid)
+
+
+def assert_is_over(group: int) -> None:
+    """Nothing is left of a process that was started as the first of its group."""
+    deadline = time.monotonic() + 5
+    while any(map(functools.partial(is_of, group), psutil.process_iter())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_of(group: int, process: psutil.Process) -> bool:
+    """Whether a process is of a group, and does more than wait for somebody to ask how it ended."""
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def test_a_failure_ends_alike_in_every_running_mode(photos: Path, tmp_path: Path) -> None:
+    model = ["--model", "u2net_custom", "--model_path", str(tmp_path / "none.onnx")]
+    ends = []
+    for mode in ("in_memory", "multi_processing"):
+        with subprocess.Popen(
+            [
+                *(sys.executable, "-m", "rembg_beam.pipelines", "run", "--input", str(photos)),
+                *("--output", str(tmp_path / mode), "--direct_running_mode", mode, *model),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            out, err = process.communicate(timeout=60)
+        ends.append((process.returncode, out, err.splitlines()[-1]))
+        assert_is_over(process.pid)
+    assert ends[0] == ends[1]
+    assert ends[0][:2] == (1, "until then: 0 written, 0 skipped, 0 failed\n")
+    assert "there is no file" in ends[0][2]
 
 
 def test_a_terminal_that_is_closed(photos: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import ast
 import graphlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Set, Tuple
 
 import pytest
+from support import installed
 
 import rembg_beam.transforms
 
@@ -167,8 +167,6 @@ def test_rembg_and_onnxruntime_are_never_imported_at_module_level(root: Path) ->
                     assert node.module not in ("rembg", "onnxruntime", "__future__"), path
 
 
-# Built from a copy: a `build/` folder left by another build leaks into the wheel.
-LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "cutouts", "*.egg-info", "__pycache__")
 FOLDERS = (
     *PACKAGES,
     "tests",
@@ -184,12 +182,8 @@ FOLDERS = (
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, Path]:
     """A wheel that was built from the sdist, and the sdist."""
-    root = Path(__file__).resolve().parent.parent
-    copy = tmp_path_factory.mktemp("source") / "copy"
-    shutil.copytree(root, copy, ignore=LEFT_OUT)
     out = tmp_path_factory.mktemp("built")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)]
-    subprocess.run(command, check=True, capture_output=True)
+    installed.build(out)
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
     return wheel, sdist
 
@@ -222,19 +216,11 @@ def test_it_runs_where_it_is_installed(
     built: Tuple[Path, Path], kind: str, photos: Path, tmp_path: Path
 ) -> None:
     """In an environment that sees this one's packages, but not this checkout."""
-    environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    python = environment / "bin" / "python"
-    (site,) = environment.glob("lib/python*/site-packages")
-    outer = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "outer.pth").write_text("\n".join(outer))
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    command = [*pip, "--no-deps", "--no-index", "--force-reinstall", "--ignore-installed"]
     (file,) = (file for file in built if file.suffix == kind)
-    subprocess.run([*command, "--no-build-isolation", str(file)], check=True)
+    python = installed.install(file, tmp_path / "environment")
     done = subprocess.run(
         [
-            *(environment / "bin" / "rembg-beam", "run", "--model", "tiny"),
+            *(python.parent / "rembg-beam", "run", "--model", "tiny"),
             *("--input", photos / "a.jpg", "--output", tmp_path / "out"),
         ],
         cwd=tmp_path,
@@ -250,4 +236,4 @@ def test_it_runs_where_it_is_installed(
         text=True,
         check=True,
     )
-    assert str(site) in where.stdout
+    assert str(tmp_path / "environment") in where.stdout

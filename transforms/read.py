@@ -62,6 +62,7 @@ class ReadPictures(Step[Source, Read]):
         self.web_options = web_options
 
     def setup(self) -> None:
+        super().setup()
         memory.budget(self.max_memory)
 
     def work(self, source: Source) -> Union[Read, Failure, Later]:

@@ -81,6 +81,7 @@ class RemBGDoFn(Step[Tuple[Any, Union[bytes, Stored]], Removed]):
         )
 
     def setup(self) -> None:
+        super().setup()
         loaded = self.engine.open()
         self.threads = self.threads or default_threads(loaded)
 

@@ -70,6 +70,7 @@ class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
         self.relative_to = relative_to
 
     def setup(self) -> None:
+        super().setup()
         memory.budget(self.max_memory)
         stores.begin(self.output)
 

@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 from ...transforms import RemoveBackgrounds
 from ...transforms.folder import presence, record
 from ...transforms.folder.manifest import new_run_id
-from ...transforms.runtime import memory, metrics
+from ...transforms.runtime import memory, metrics, shared
 from ...transforms.store import stores, uris
 from .. import (
     beam_options,
@@ -30,6 +30,7 @@ from .. import (
     lean,
     logs,
     piped,
+    runners,
     running,
     settings,
     signals,
@@ -58,22 +59,26 @@ def command(arguments: List[str], stdout: TextIO) -> int:
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
     options = beam_options.Options(parsed.beam)
-    runner = options.view_as(StandardOptions).runner or running.HERE
+    runner = options.view_as(StandardOptions).runner or runners.HERE
     checks.check_runner(runner, parsed.settings)
     FileSystems.set_options(options)
-    job = checks.check(parsed.settings)
+    given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
+    job = checks.check(given)
     mode = options.view_as(DirectOptions).direct_running_mode
-    if runner == running.HERE and mode != "multi_processing":
+    starts_workers = runner == runners.HERE and mode == "multi_processing"
+    if runner == runners.HERE and not starts_workers:
         lean.prepare_rembg()
-    with piped.Lists(parsed.settings.input_list) as lists:
-        started = _begin(job, lists)
+    gathering = shared.gathered() if starts_workers else contextlib.nullcontext()
+    with gathering, piped.Lists(given.input_list) as lists:
+        started = _begin(job, lists, runners.is_elsewhere(runner, options))
         make = functools.partial(running.pipeline, runner, options, started.job)
         with started.presence:
-            run = _run_to_end(started, make, runner, stdout)
-            return ending.report(run, started, parsed.settings.max_failures, stdout)
+            watch = workers.Watch(of_pool=runners.has_embedded_pool(options))
+            run = _run_to_end(started, make, runners.sends(runner), watch, stdout)
+            return ending.report(run, started, given.max_failures, stdout)
 
 
-def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
+def _begin(job: RemoveBackgrounds, lists: piped.Lists, is_elsewhere: bool) -> ending.StartedRun:
     """The job as it will run, and what is in the output folder while it does."""
     run_id, output = new_run_id(), job.remove.output
     try:
@@ -97,17 +102,21 @@ def _begin(job: RemoveBackgrounds, lists: piped.Lists) -> ending.StartedRun:
         since=remembered.since,
         run_id=run_id,
     )
-    return ending.StartedRun(job, lists, remembered, present)
+    return ending.StartedRun(job, lists, remembered, present, is_elsewhere)
 
 
 def _run_to_end(
-    started: ending.StartedRun, make: Callable[[], beam.Pipeline], runner: str, stdout: TextIO
+    started: ending.StartedRun,
+    make: Callable[[], beam.Pipeline],
+    sends: bool,
+    watch: workers.Watch,
+    stdout: TextIO,
 ) -> running.Running:
     """The run, when it has come to its end; the process ends if it is asked to before."""
     output = started.job.remove.output
     try:
-        with workers.Watch() as watch:
-            run = running.Running(make, runner, watch, started.job.on_existing != "fail")
+        with watch:
+            run = running.Running(make, sends, watch, started.job.on_existing != "fail")
             bar = Bar()
             try:
                 while not run.wait(TICK_SECONDS):

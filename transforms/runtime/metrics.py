@@ -17,6 +17,8 @@ from typing import Any, Dict, Optional
 
 from apache_beam.metrics import Metrics
 
+from . import shared
+
 NAMESPACE = "rembg_beam"
 
 # Between two lines in a worker's log.
@@ -37,6 +39,7 @@ class Tally:
     def add(self, name: str, number: int = 1) -> None:
         with self._lock:
             self._counts[name] += number
+            shared.publish(name, self._counts[name])
 
     def line(self, seconds: float) -> Optional[str]:
         """What is done so far, if the last such line is `seconds` old; else None."""

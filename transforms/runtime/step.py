@@ -10,7 +10,7 @@ from typing import Any, Iterator, Tuple, TypeVar, Union
 from apache_beam.pvalue import TaggedOutput
 
 from ..elements import Facts, Failure, merged
-from . import metrics
+from . import metrics, stdout
 from .concurrency import ConcurrentDoFn
 from .failures import FAILURES
 
@@ -22,6 +22,9 @@ class Step(ConcurrentDoFn[In, Union[Result, Failure]]):
     """See the module's docstring; a subclass has `work`, `known` and `made`."""
 
     FAILURES = FAILURES
+
+    def setup(self) -> None:
+        stdout.unblock()
 
     def known(self, element: In) -> Tuple[Any, Facts]:
         """The element's key, and what earlier steps learnt."""

@@ -26,20 +26,36 @@ STEP = "find"
 @beam.typehints.with_input_types(Source)
 @beam.typehints.with_output_types(Tuple[str, Source])
 class KeyByName(beam.DoFn):
-    """Keys each source by the name of its output, filled in."""
+    """Keys each source by the name of its output, filled in.
 
-    def __init__(self, relative_to: Optional[str]) -> None:
+    Args:
+      relative_to: see `DistinctSources`.
+      folder: what relative paths belong to; a worker starts in another.
+    """
+
+    def __init__(self, relative_to: Optional[str], folder: str) -> None:
         self.relative_to = relative_to
+        self.folder = folder
 
     def process(self, source: Source) -> Iterator[Any]:
-        name = attempt(STEP, _name, source, self.relative_to)
+        name = attempt(STEP, self._name, source)
         if isinstance(name, Failure):
             metrics.count_failure(STEP, seconds=0)
             yield TaggedOutput(FAILURES, (source, name))
             return
-        # A relative path says nothing to a later run, which may start in another folder.
-        uri = _without_dots(source.uri) if uris.scheme(source.uri) is None else source.uri
+        uri = source.uri
+        if uris.scheme(uri) is None:
+            # A relative path says nothing to a later run, which may start in another folder.
+            uri = _without_dots(self._in_folder(uri))
         yield naming.output_name(name, ""), source._replace(uri=uri, name=name)
+
+    def _name(self, source: Source) -> str:
+        if source.name or self.relative_to is None:
+            return source.name or naming.relative_name(source.uri)
+        return naming.relative_name(self._in_folder(source.uri), self.relative_to)
+
+    def _in_folder(self, uri: str) -> str:
+        return os.path.join(self.folder, uri) if uris.scheme(uri) is None else uri
 
 
 @beam.typehints.with_input_types(Tuple[str, Iterable[Source]])
@@ -78,16 +94,12 @@ class DistinctSources(beam.PTransform):
         self.relative_to = relative_to
 
     def expand(self, sources: beam.PCollection) -> Any:
-        keying = beam.ParDo(KeyByName(self.relative_to)).with_outputs(FAILURES, main="keyed")
+        keying = beam.ParDo(KeyByName(self.relative_to, os.getcwd()))
         merging = beam.ParDo(MergeOrRefuse()).with_outputs(FAILURES, main="distinct")
-        keyed, unnamed = sources | "Key by output" >> keying
+        keyed, unnamed = sources | "Key by output" >> keying.with_outputs(FAILURES, main="keyed")
         grouped = keyed | "Group those of one output" >> beam.GroupByKey()
         distinct, clashing = grouped | "Merge or refuse" >> merging
         return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
-
-
-def _name(source: Source, relative_to: Optional[str]) -> str:
-    return source.name or naming.relative_name(source.uri, relative_to)
 
 
 def _place(uri: str) -> str:

@@ -1,0 +1,73 @@
+"""What a run must know of Beam's runners: which work where, and which can't do this job.
+
+In: a runner's name and Beam's options. Out: answers. `check` raises `UsageError` for a runner that
+can't carry the job.
+"""
+
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+)
+
+from .status import UsageError
+
+# The runner that runs a pipeline in this process.
+HERE = "FnApiRunner"
+
+# Runners that end with this process: they work in it, or in one that they start.
+_OF_THIS_PROCESS = ("directrunner", "fnapirunner", "prismrunner")
+
+# Those that send the job to a job server, which they may start.
+_SENDING = ("flinkrunner", "portablerunner", "prismrunner", "sparkrunner")
+
+# Runners that were tried, and what was seen.
+_REFUSED = {
+    "daskrunner": "of a step with several outputs it gives all to whoever takes one, and it drops "
+    "what comes at the end of a bundle (tried with Beam 2.77)",
+}
+
+
+def check(runner: str) -> None:
+    """Refuses a runner that is known not to give every input its row."""
+    seen = _REFUSED.get(short(runner))
+    if seen:
+        raise UsageError(
+            f"--runner {runner} can't carry this job: {seen}. Leave out --runner to run on this "
+            "machine, or take PrismRunner, FlinkRunner, SparkRunner or DataflowRunner"
+        )
+
+
+def has_embedded_pool(options: PipelineOptions) -> bool:
+    """Whether the job is run from this process, by workers of a pool elsewhere."""
+    portable = options.view_as(PortableOptions)
+    return portable.job_endpoint == "embed" and portable.environment_type == "EXTERNAL"
+
+
+def is_elsewhere(runner: str, options: PipelineOptions) -> bool:
+    """Whether the job goes on when this process ends."""
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint:
+        return bool(endpoint != "embed")
+    name = short(runner)
+    if name == "flinkrunner":
+        return options.view_as(FlinkRunnerOptions).flink_master not in ("[auto]", "[local]")
+    if name == "sparkrunner":
+        return not options.view_as(SparkRunnerOptions).spark_master_url.startswith("local")
+    return name not in _OF_THIS_PROCESS
+
+
+def sends(runner: str) -> bool:
+    """Whether it sends the job to a job server, and does not wait for its end."""
+    return short(runner) in _SENDING
+
+
+def short(runner: str) -> str:
+    """As Beam compares names.
+
+    >>> short("apache_beam.runners.portability.prism_runner.PrismRunner"), short("Flink")
+    ('prismrunner', 'flinkrunner')
+    """
+    name = runner.rpartition(".")[2].lower()
+    return name if name.endswith("runner") else f"{name}runner"

@@ -1,0 +1,25 @@
+"""The standard output of a worker process, where nobody reads it.
+
+Beam's worker pool gives its workers a pipe for it, from which it never reads (Beam issue 21589):
+libraries print, 64 KiB fill the pipe, and whoever prints next waits for ever.
+
+In: this process. Out: if it is such a worker, what it prints goes to stderr; any other is left
+alone. Nothing here fails.
+"""
+
+import contextlib
+import functools
+import os
+import stat
+import sys
+
+# Of the program that the pool starts, by `python -c`.
+_HARNESS = "from apache_beam.runners.worker.sdk_worker import SdkHarness;"
+
+
+@functools.cache
+def unblock() -> None:
+    """Sends what a worker of a pool prints to stderr; the first call in a process counts."""
+    with contextlib.suppress(OSError):  # of a descriptor that is closed
+        if sys.orig_argv[-1].startswith(_HARNESS) and stat.S_ISFIFO(os.fstat(1).st_mode):
+            os.dup2(2, 1)
