@@ -63,6 +63,8 @@ _SUFFIX = re.compile(r"\.\w{1,5}$")
 # An array's beginning; `[1].jpg` is a name.
 _ARRAY = re.compile(r'\[\s*(["{\[\]]|$)')
 
+_QUOTED = re.compile(r"""(["']).*?\1([,;\t]|$)""", re.DOTALL)
+
 
 def encoding(beginning: bytes) -> Optional[str]:
     """What a file is decoded by that has a byte order mark; None for UTF-8, with a mark or without.
@@ -86,9 +88,15 @@ def refusal(beginning: bytes) -> Optional[str]:
     if "\r" in text.rstrip("\r") and "\n" not in text:
         return "its lines end with CR alone: end them with LF, as by tr '\\r' '\\n'"
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    if not lines or _is_there(lines[0]):
+    if not lines or os.path.lexists(lines[0]):
         return None
-    return _as_table(lines) or _as_json(lines) or _as_quoted(lines)
+    if table := _as_table(lines):
+        return table
+    if _ARRAY.match(lines[0]):
+        return "it is a JSON array: write one object per line, as by jq -c '.[]'"
+    if lines[0] == "{":
+        return "it is JSON over several lines: write one object per line, as by jq -c ."
+    return "its lines are in quotes: leave those out" if _QUOTED.match(lines[0]) else None
 
 
 def _of_bytes(beginning: bytes) -> Optional[str]:
@@ -98,13 +106,6 @@ def _of_bytes(beginning: bytes) -> Optional[str]:
         if re.match(pattern, beginning, re.DOTALL):
             return what
     return _of_zeros(beginning) if b"\0" in beginning.partition(b"\n")[0] else None
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return os.path.lexists(name)
-    except ValueError:
-        return False
 
 
 def _of_zeros(beginning: bytes) -> str:
@@ -124,20 +125,4 @@ def _as_table(lines: List[str]) -> Optional[str]:
             return f"it is a table with the columns {', '.join(cells)}: {_TABLE}"
     if len(lines) > 1 and _PLACE_ALONE.fullmatch(lines[0].strip("\"'")):
         return f"its first line is the heading {lines[0]}: leave that out"
-    return None
-
-
-def _as_json(lines: List[str]) -> Optional[str]:
-    if _ARRAY.match(lines[0]):
-        return "it is a JSON array: write one object per line, as by jq -c '.[]'"
-    if lines[0] == "{":
-        return "it is JSON over several lines: write one object per line, as by jq -c ."
-    return None
-
-
-def _as_quoted(lines: List[str]) -> Optional[str]:
-    for quote in "\"'":
-        inner = lines[0][1:]
-        if lines[0].startswith(quote) and re.search(quote + r"([,;\t]|$)", inner):
-            return "its lines are in quotes: leave those out"
     return None

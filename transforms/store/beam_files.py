@@ -109,7 +109,12 @@ def _create(uri: str, data: bytes, mime_type: str) -> None:
 def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
     room = uris.join(folder, uris.TEMPORARY)
     for parent in (room, uri.rpartition("/")[0]):
-        _make_folder(parent)
+        if not FileSystems.exists(parent):
+            try:
+                FileSystems.mkdirs(parent)
+            except OSError:  # another worker made it
+                if not FileSystems.exists(parent):
+                    raise
     temporary = uris.join(room, uuid.uuid4().hex)
     try:
         _create(temporary, data, mime_type)
@@ -118,15 +123,6 @@ def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> No
     except BaseException:
         _remove(temporary)
         raise
-
-
-def _make_folder(folder: str) -> None:
-    if not FileSystems.exists(folder):
-        try:
-            FileSystems.mkdirs(folder)
-        except OSError:  # another worker made it
-            if not FileSystems.exists(folder):
-                raise
 
 
 def _remove(uri: str) -> None:

@@ -60,8 +60,11 @@ class Connections:
         self._dial = dial
         # urllib3 makes connections on the thread that asks, and hands them nothing of ours.
         self._thread = threading.local()
+        # The system's authorities, or those that SSL_CERT_FILE names, and certifi's.
+        context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
         self._pools = urllib3.PoolManager(
-            num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=_ssl_context()
+            num_pools=HOSTS, maxsize=options.connections_per_host, ssl_context=context
         )
         for name in ("urllib3.connection", "urllib3.connectionpool"):
             logging.getLogger(name).addFilter(_WITHOUT_QUERIES)
@@ -172,10 +175,3 @@ def _pool_classes(connect: Any, go_on: Any) -> Dict[str, Any]:
             pass
 
     return {"http": Pool, "https": SecurePool}
-
-
-def _ssl_context() -> ssl.SSLContext:
-    """Verifies by the system's authorities, or those that SSL_CERT_FILE names, and by certifi's."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context

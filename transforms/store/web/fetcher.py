@@ -79,7 +79,7 @@ class Fetcher:
             host = str(parsed(at).host)
             with self._hosts.slot(host), self._watchdog.watch(seconds) as watch:
                 try:
-                    found = self._hop(at, headers(self.options, at, uri), max_bytes, watch)
+                    found = self._hop(at, uri, max_bytes, watch)
                 except Answered as error:
                     self._heed(host, error, uri)
                     raise
@@ -87,7 +87,9 @@ class Fetcher:
                     if not watch.is_over():  # else it failed since it was cut
                         raise_as_python(error, at)
                 if watch.is_over():
-                    raise self._too_slow(uri)
+                    limit = f"max_seconds={self.options.max_seconds:g}"
+                    rule = f"it takes longer than {limit}: raise that, or leave the file out"
+                    raise TooSlow(errno.ETIMEDOUT, rule, uris.without_secrets(uri))
                 seconds = watch.remaining()
             if isinstance(found, bytes):
                 return found
@@ -103,10 +105,10 @@ class Fetcher:
                 raise of_closed(closed, uri)
 
     def _hop(
-        self, url: str, said: Dict[str, str], max_bytes: Optional[int], watch: Watch
+        self, url: str, first: str, max_bytes: Optional[int], watch: Watch
     ) -> Union[bytes, str]:
-        """The answer's bytes, or the URL that it is redirected to."""
-        response = self._connections.get(url, said, watch)
+        """The bytes of a URL's answer, or where it is redirected to; `first` is the list's URL."""
+        response = self._connections.get(url, headers(self.options, url, first), watch)
         try:
             if response.status in _MOVED and "location" in response.headers:
                 answers.drain(response)
@@ -121,11 +123,6 @@ class Fetcher:
         except BaseException:
             response.close()
             raise
-
-    def _too_slow(self, uri: str) -> TooSlow:
-        limit = f"max_seconds={self.options.max_seconds:g}"
-        rule = f"it takes longer than {limit}: raise that, or leave the file out"
-        return TooSlow(errno.ETIMEDOUT, rule, uris.without_secrets(uri))
 
 
 def read(
