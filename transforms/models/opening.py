@@ -22,7 +22,7 @@ from . import (
     rembg_session,
     weights,
 )
-from .batching import Batching
+from .batching import AT_ONCE, Batching
 from .config import SessionConfig
 from .first_output import FirstOutput
 from .placement import ProviderNotInUse
@@ -108,6 +108,7 @@ def _with_batching(config: SessionConfig, path: str, session: Any) -> Tuple[Any,
     batching = Batching(
         inner,
         max_size=batches.sizes[-1],
+        at_once=AT_ONCE if config.provider_names[0] in providers.BATCHING else None,
         wait_msecs=config.max_batch_wait_msecs,
         sizes=batches.sizes if config.has_fixed_sizes() else (),
         error=batches.error,
