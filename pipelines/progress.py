@@ -6,7 +6,6 @@ processes do the work, the log lines that the steps write now and then are enoug
 
 import logging
 import sys
-from typing import Dict
 
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.runtime import metrics
@@ -39,13 +38,9 @@ class Bar:
         counts = metrics.tally.snapshot()
         done = {status: counts.get(f"outcomes_{status}", 0) for status in STATUSES}
         self._bar.total = counts.get("find_pictures")
-        self._bar.set_postfix(_shown(done), refresh=False)
+        self._bar.set_postfix({"failed": done[FAILED]} if done[FAILED] else {}, refresh=False)
         self._bar.n = sum(done.values())
         self._bar.refresh()
 
     def close(self) -> None:
         self._bar.close()
-
-
-def _shown(done: Dict[str, int]) -> Dict[str, int]:
-    return {"failed": done[FAILED]} if done[FAILED] else {}

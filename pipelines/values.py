@@ -137,18 +137,12 @@ def max_failures(limit: str, total: int) -> float:
     >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
     (20.0, 50.0, 50.0)
     """
+    number, percent, rest = limit.partition("%")
+    is_share, whole = bool(percent) or "." in number, 100 if percent else 1
     try:
-        if limit.endswith("%"):
-            share = float(limit[:-1]) / 100
-        elif "." in limit:
-            share = float(limit)
-        else:
-            count = int(limit)
-            if count >= 0:
-                return float(count)
-            raise ValueError
-        if 0 <= share <= 1:
-            return share * total
-        raise ValueError
-    except ValueError:
-        raise ValueError("must be a count (20) or a share (5% or 0.05)") from None
+        found = float(number) if is_share else float(int(number))
+    except (ValueError, OverflowError):
+        found = -1.0
+    if rest or not 0 <= found <= (whole if is_share else math.inf):
+        raise ValueError("must be a count (20) or a share (5% or 0.05)")
+    return found * total / whole if is_share else found

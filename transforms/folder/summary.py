@@ -4,6 +4,7 @@ In: `Outcome` rows, bounded. Out: `OUTPUT/_manifest/run=ID/_summary.json` (reade
 sets skip names with an underscore), with the count of each status and the first failures by URI.
 """
 
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
@@ -46,11 +47,9 @@ class Summarize(beam.CombineFn):
         return Summary(summary.counts, _first([*summary.failures, shown]))
 
     def merge_accumulators(self, summaries: Iterable[Summary]) -> Summary:
-        merged = self.create_accumulator()
-        for summary in summaries:
-            counts = {name: merged.counts[name] + summary.counts[name] for name in STATUSES}
-            merged = Summary(counts, _first([*merged.failures, *summary.failures]))
-        return merged
+        each = list(summaries)
+        counts = {name: sum(one.counts[name] for one in each) for name in STATUSES}
+        return Summary(counts, _first(itertools.chain(*(one.failures for one in each))))
 
     def extract_output(self, summary: Summary) -> Summary:
         return summary
@@ -91,5 +90,5 @@ def read(output: str, run_id: str) -> Summary:
         raise ValueError("_summary.json is not what a run writes") from error
 
 
-def _first(failures: List[_Shown]) -> List[_Shown]:
+def _first(failures: Iterable[_Shown]) -> List[_Shown]:
     return sorted(failures)[:SHOWN]
