@@ -5,6 +5,7 @@ Each function takes what argparse or YAML gives, and raises `ValueError` that sa
 
 import math
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
@@ -136,13 +137,15 @@ def max_failures(limit: str, total: int) -> float:
 
     >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
     (20.0, 50.0, 50.0)
+    >>> max_failures("29%", 100), max_failures("0.29", 100)
+    (29.0, 29.0)
     """
     number, percent, rest = limit.partition("%")
     is_share, whole = bool(percent) or "." in number, 100 if percent else 1
     try:
-        found = float(number) if is_share else float(int(number))
-    except (ValueError, OverflowError):
-        found = -1.0
-    if rest or not 0 <= found <= (whole if is_share else math.inf):
-        raise ValueError("must be a count (20) or a share (5% or 0.05)")
-    return found * total / whole if is_share else found
+        found = Decimal(number) if is_share else Decimal(int(number))
+        if rest or found < 0 or (is_share and found > whole):
+            raise ValueError
+    except (ValueError, ArithmeticError):
+        raise ValueError("must be a count (20) or a share (5% or 0.05)") from None
+    return float(found * total / whole if is_share else found)
