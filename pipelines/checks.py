@@ -32,11 +32,14 @@ def check(settings: Settings) -> RemoveBackgrounds:
         raise UsageError("no input: name pictures by --input or --input_list")
     if not settings.output:
         raise UsageError("no output: name a folder for the cutouts by --output")
-    if settings.retry_failed:
-        _check_manifests(settings.output)
-    if not settings.model:
-        raise UsageError(f"no model: choose one by --model\n{_choices()}")
     try:
+        if settings.retry_failed and next(manifests(settings.output), None) is None:
+            raise ValueError(
+                f"--retry_failed: {uris.without_secrets(settings.output)!r} has no manifest of an "
+                "earlier run; name the output folder of one, or pictures by --input"
+            )
+        if not settings.model:
+            raise ValueError(f"no model: choose one by --model\n{_choices()}")
         made = settings.job()
         _check_model_path(settings.model_path)
         for pattern in settings.input:
@@ -98,18 +101,6 @@ def _choices() -> str:
 def _is_same(pattern: str, output: str) -> bool:
     """Whether an input is the output folder, which is never an input."""
     return patterns.is_under(pattern, output) and patterns.is_under(output, pattern)
-
-
-def _check_manifests(output: str) -> None:
-    try:
-        found = next(manifests(output), None)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
-    if found is None:
-        raise UsageError(
-            f"--retry_failed: {uris.without_secrets(output)!r} has no manifest of an earlier run; "
-            "name the output folder of one, or pictures by --input"
-        )
 
 
 def _check_model_path(uri: Optional[str]) -> None:

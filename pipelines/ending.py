@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, NoReturn, Optional, TextIO
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.elements import FAILED, STATUSES
-from ..transforms.folder import record, summary
-from ..transforms.folder.manifest import folder
+from ..transforms.folder import layout, record, summary
 from ..transforms.folder.presence import Presence
 from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
@@ -69,7 +68,8 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
         logs.say("the run failed: no input matched any picture")
         _leave(record.take_back, started)
         return FAILED_RUN
-    _print_summary(done, run.seconds, folder(job.remove.output, job.run_id), stdout)
+    rows = uris.join(job.remove.output, layout.run_folder(job.run_id))
+    _print_summary(done, run.seconds, rows, stdout)
     _leave(record.settle, started)
     excess = _too_many_failures(done, max_failures)
     if excess:
@@ -113,14 +113,12 @@ def _sweep(output: str) -> None:
 
 def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
     """What to say of a run with more failures than it may have; None of any other."""
-    failures = done.counts[FAILED]
-    if limit is not None:
-        excess = failures > values.max_failures(limit, done.total)
-        said = f"{failures} of {done.total} failed, more than --max_failures {limit} allows"
-        return said if excess else None
-    if failures < done.total or not failures:
-        return None
-    return "nothing was written or found done; --max_failures 100% would let that pass"
+    failures, total = done.counts[FAILED], done.total
+    if limit is None and failures == total:
+        return "nothing was written or found done; --max_failures 100% would let that pass"
+    if limit is not None and failures > values.max_failures(limit, total):
+        return f"{failures} of {total} failed, more than --max_failures {limit} allows"
+    return None
 
 
 def _leave(change: Any, started: StartedRun) -> None:

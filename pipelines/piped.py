@@ -16,7 +16,7 @@ import select
 import stat
 import sys
 import tempfile
-from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
+from typing import BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from ..transforms.folder import layout
 from ..transforms.sources import list_formats, lists
@@ -48,9 +48,7 @@ class Lists:
     def __init__(self, given: Sequence[str]) -> None:
         self._kept: List[str] = []
         _check_each_named_once(given)
-        self._taken: List[Union[str, _Taken]] = [
-            _take(uri) if lists.is_read_once(uri) else uri for uri in given
-        ]
+        self._taken = [_take(uri) if lists.is_read_once(uri) else uri for uri in given]
 
     def __enter__(self) -> "Lists":
         return self
@@ -130,7 +128,9 @@ def _copied(chunks: Iterator[bytes]) -> BinaryIO:
 def _chunks(uri: str) -> Iterator[bytes]:
     with _descriptor(uri) as descriptor:
         if os.isatty(descriptor):
-            logs.say(f"reading the list from the terminal; {_end_of_input()} ends it")
+            windows = sys.platform == "win32"
+            end = "Ctrl-Z and Return" if windows else "Ctrl-D on a line of its own"
+            logs.say(f"reading the list from the terminal; {end} ends it")
         while chunk := _chunk(descriptor):
             yield chunk
 
@@ -140,15 +140,12 @@ def _descriptor(uri: str) -> Iterator[int]:
     if uri == lists.STDIN:
         yield 0
         return
-    _say_if_it_may_wait(uris.local_path(uri))
-    with open(uris.local_path(uri), "rb", buffering=0) as file:
-        yield file.fileno()
-
-
-def _say_if_it_may_wait(path: str) -> None:
-    """Opening a named pipe waits for whoever writes to it."""
+    path = uris.local_path(uri)
     if stat.S_ISFIFO(os.stat(path).st_mode) and not lists.is_own(path):
+        # Opening a named pipe waits for whoever writes to it.
         logs.say(f"reading the list that is written to {path!r}")
+    with open(path, "rb", buffering=0) as file:
+        yield file.fileno()
 
 
 def _chunk(descriptor: int) -> bytes:
@@ -159,19 +156,15 @@ def _chunk(descriptor: int) -> bytes:
             select.select([descriptor], [], [])
 
 
-def _end_of_input() -> str:
-    return "Ctrl-Z and Return" if sys.platform == "win32" else "Ctrl-D on a line of its own"
-
-
 def _parts(copy: BinaryIO) -> Iterator[Tuple[int, bytes]]:
     """The list in parts, each with the number of lines before it."""
     copy.seek(0)
     before, lines, size = 0, [], 0
-    for line in lists.lines_of(copy):
-        lines.append(line)
-        size += len(line) + 1
+    for number, line in enumerate(lists.lines_of(copy), start=1):
+        lines.append(line + b"\n")
+        size += len(lines[-1])
         if size >= PART_BYTES:
-            yield before, b"\n".join([*lines, b""])
-            before, lines, size = before + len(lines), [], 0
+            yield before, b"".join(lines)
+            before, lines, size = number, [], 0
     if lines:
-        yield before, b"\n".join([*lines, b""])
+        yield before, b"".join(lines)

@@ -45,13 +45,9 @@ class Bar:
         found = counts()
         done = {status: found.get(f"outcomes_{status}", 0) for status in STATUSES}
         self._bar.total = found.get("find_pictures")
-        self._bar.set_postfix(_shown(done), refresh=False)
+        self._bar.set_postfix({"failed": done[FAILED]} if done[FAILED] else {}, refresh=False)
         self._bar.n = sum(done.values())
         self._bar.refresh()
 
     def close(self) -> None:
         self._bar.close()
-
-
-def _shown(done: Dict[str, int]) -> Dict[str, int]:
-    return {"failed": done[FAILED]} if done[FAILED] else {}

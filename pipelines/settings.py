@@ -112,10 +112,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _help(setting: Setting) -> str:
     """What `--help` says of it, its default too."""
-    known = default(setting) not in (None, False, ()) and "default" not in setting.help
-    # `:g` of a number with a fraction: 5 for 5.0.
-    shown = f"{setting.default:g}" if isinstance(setting.default, float) else setting.default
-    return (f"{setting.help}; default {shown}" if known else setting.help).replace("%", "%%")
+    value, text = default(setting), setting.help
+    if value not in (None, False, ()) and "default" not in text:
+        text += f"; default {value:g}" if isinstance(value, float) else f"; default {value}"
+    return text.replace("%", "%%")
 
 
 class _Switch(argparse.Action):
@@ -182,14 +182,12 @@ def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         with open(path, "rb") as file:
             data = file.read(CONFIG_BYTES + 1)
         if len(data) > CONFIG_BYTES:
-            raise UsageError(f"--config {path}: it has more than {CONFIG_BYTES} bytes")
+            raise ValueError(f"it has more than {CONFIG_BYTES} bytes")
         document = documents.from_yaml(data) or {}
-    except UsageError:
-        raise
+        if not isinstance(document, dict):
+            raise ValueError("must be a mapping of settings to values")
     except (OSError, ValueError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"--config {path}: must be a mapping of settings to values")
     document = _underscored(path, document)
     beam = document.pop(BEAM, None) or {}
     if not isinstance(beam, dict):

@@ -5,6 +5,7 @@ Each function takes what argparse or YAML gives, and raises `ValueError` that sa
 
 import math
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
@@ -136,19 +137,15 @@ def max_failures(limit: str, total: int) -> float:
 
     >>> max_failures("20", 1000), max_failures("5%", 1000), max_failures("0.05", 1000)
     (20.0, 50.0, 50.0)
+    >>> max_failures("29%", 100), max_failures("0.29", 100)
+    (29.0, 29.0)
     """
+    number, percent, rest = limit.partition("%")
+    is_share, whole = bool(percent) or "." in number, 100 if percent else 1
     try:
-        if limit.endswith("%"):
-            share = float(limit[:-1]) / 100
-        elif "." in limit:
-            share = float(limit)
-        else:
-            count = int(limit)
-            if count >= 0:
-                return float(count)
+        found = Decimal(number) if is_share else Decimal(int(number))
+        if rest or found < 0 or (is_share and found > whole):
             raise ValueError
-        if 0 <= share <= 1:
-            return share * total
-        raise ValueError
-    except ValueError:
+    except (ValueError, ArithmeticError):
         raise ValueError("must be a count (20) or a share (5% or 0.05)") from None
+    return float(found * total / whole if is_share else found)

@@ -183,7 +183,7 @@ def test_a_record_that_cant_be_read_fails_the_run_alone(photos: Path, tmp_path: 
     (tmp_path / "out/_manifest/_settings.json").mkdir(parents=True)
     pipeline = beam.Pipeline(runner="FnApiRunner")
     _ = pipeline | job(tmp_path / "out", input=[str(photos / "a.jpg")])
-    with pytest.raises(OSError, match=r"_settings\.json"):
+    with pytest.raises(RuntimeError, match=r"_settings\.json"):
         pipeline.run()
 
 

@@ -66,7 +66,7 @@ FLOORS = (
     {"setting", "store.uris", "strict_json"},
     {"elements", "folder.layout"},
     {"coders", "runtime", "store"},
-    {"naming", "outcomes", "fast"},
+    {"naming", "fast"},
     {"pictures", "models"},
     {"engine", "sources"},
     {"folder", "outputs"},

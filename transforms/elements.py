@@ -265,37 +265,36 @@ class RunColumns(NamedTuple):
 
 def written(source: Source, cutout: Cutout, outputs: Sequence[str], columns: RunColumns) -> Outcome:
     """The row of a picture whose parts all lie at `outputs`; skipped if it has none."""
-    status, message = (WRITTEN, None) if cutout.parts else (SKIPPED, EMPTY_MASK)
-    return _outcome(source, status, columns, cutout.facts, outputs=outputs, message=message)
+    if not cutout.parts:
+        return skipped(source, (), cutout.facts, columns, EMPTY_MASK)
+    return _outcome(source, WRITTEN, columns, cutout.facts, outputs=outputs)
 
 
 def skipped(
     source: Source, outputs: Sequence[str], facts: Facts, columns: RunColumns, message: str
 ) -> Outcome:
-    """The row of a picture that is done already."""
+    """The row of a picture that is done already, or of which there is nothing to write."""
     return _outcome(source, SKIPPED, columns, facts, outputs=outputs, message=message)
 
 
 def failed(source: Source, failure: Failure, columns: RunColumns) -> Outcome:
     """The row of a picture that `failure` stopped."""
-    step, error, message = failure.step, failure.error, failure.message
-    return _outcome(source, FAILED, columns, failure.facts, step=step, error=error, message=message)
+    why = {name: getattr(failure, name) for name in ("step", "error", "message")}
+    return _outcome(source, FAILED, columns, failure.facts, **why)
 
 
-def _outcome(source: Source, status: str, columns: RunColumns, facts: Any, **more: Any) -> Outcome:
-    outputs = [uris.without_secrets(output) for output in more.pop("outputs", [])]
+def _outcome(
+    source: Source,
+    status: str,
+    columns: RunColumns,
+    facts: Any,
+    outputs: Sequence[str] = (),
+    **why: Optional[str],
+) -> Outcome:
     row: Dict[str, Any] = dict.fromkeys(Outcome._fields)
-    row |= {**known(facts), **more, **columns._asdict()}
-    return Outcome(
-        **{
-            **row,
-            "schema_version": SCHEMA_VERSION,
-            "uri": uris.without_secrets(source.uri),
-            "name": source.name,
-            "status": status,
-            "outputs": outputs,
-            "extras": source.extras,
-            "metadata": source.metadata,
-            "duplicates": source.duplicates,
-        }
-    )
+    row |= {name: getattr(source, name) for name in ("name", "extras", "metadata", "duplicates")}
+    row |= {**columns._asdict(), **known(facts), **why}
+    row |= {"schema_version": SCHEMA_VERSION, "status": status}
+    row["uri"] = uris.without_secrets(source.uri)
+    row["outputs"] = [uris.without_secrets(output) for output in outputs]
+    return Outcome(**row)

@@ -23,9 +23,8 @@ from .folder.existing import SkipExisting
 from .folder.manifest import WriteManifest, new_run_id
 from .folder.resume import ON_EXISTING
 from .folder.summary import WriteSummary
-from .outcomes import failed_outcome
 from .remove_background import RemoveBackground
-from .runtime.failures import FAILURES
+from .runtime.failures import FAILURES, failed_outcome
 from .setting import REQUIRED, check, documented, setting
 from .sources.distinct import DistinctSources
 from .sources.find import FindPictures, ReadLists

@@ -5,6 +5,7 @@ refuses (a missing file, no permission, no such file system) comes out as `(Sour
 the tag `FAILURES`. What has to wait for its host is put off, and holds no thread.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Optional, Tuple, Union
 
@@ -37,29 +38,17 @@ class Read(NamedTuple):
 
 
 @beam.typehints.with_output_types(Tuple[Source, Stored])
+@dataclass(kw_only=True, eq=False)
 class ReadPictures(Step[Source, Read]):
-    """Reads each source's file; see the module's docstring.
+    """Reads each source's file; `RemoveBackground` says what its fields mean."""
 
-    Args:
-      threads: files read at once in a process. Raise it for storage with a long latency; each
-        costs the memory of one compressed picture.
-      max_memory: bytes of pictures in flight in a process; see `memory`.
-      max_bytes: a larger file is a failure, and not read whole.
-      web_options: how pictures are fetched from http(s).
-    """
+    threads: int = THREADS
+    max_memory: Optional[int] = None
+    max_bytes: Optional[int] = MAX_BYTES
+    web_options: web.WebOptions = web.DEFAULTS
 
-    def __init__(
-        self,
-        *,
-        threads: int = THREADS,
-        max_memory: Optional[int] = None,
-        max_bytes: Optional[int] = MAX_BYTES,
-        web_options: web.WebOptions = web.DEFAULTS,
-    ) -> None:
-        super().__init__(STEP, threads)
-        self.max_memory = max_memory
-        self.max_bytes = max_bytes
-        self.web_options = web_options
+    def __post_init__(self) -> None:
+        super().__init__(STEP, self.threads)
 
     def setup(self) -> None:
         super().setup()

@@ -19,14 +19,14 @@ from .engine import check_encoding
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
-from .outcomes import count_outcome, failed_outcome
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn
 from .runtime import slow
-from .runtime.failures import FAILURES
+from .runtime.failures import FAILURES, failed_outcome
+from .runtime.metrics import count_outcome
 from .setting import REQUIRED, changed, check, documented, setting
 from .store import uris
 from .store.web import WebOptions

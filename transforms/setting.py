@@ -120,16 +120,12 @@ def settings_of(cls: Any) -> Mapping[str, Setting]:
 
 @functools.cache
 def _declared(cls: Any) -> Mapping[str, Setting]:
-    return {
-        each.name: replace(
-            each.metadata["setting"],
-            kind=each.metadata["setting"].kind or _KINDS[each.type],
-            name=each.name,
-            default=each.default,
-        )
-        for each in fields(cls)
-        if "setting" in each.metadata
-    }
+    found = {}
+    for each in fields(cls):
+        if told := each.metadata.get("setting"):
+            kind = told.kind or _KINDS[each.type]
+            found[each.name] = replace(told, kind=kind, name=each.name, default=each.default)
+    return found
 
 
 def flat(cls: Any) -> Dict[str, Setting]:

@@ -5,6 +5,7 @@ output folder. What has no name there, or what the storage refuses, comes out as
 on the tag `FAILURES`.
 """
 
+from dataclasses import dataclass
 from typing import List, Optional, Tuple, Union
 
 import apache_beam as beam
@@ -36,38 +37,23 @@ THREADS = 16
 
 @beam.typehints.with_input_types(Tuple[Source, Cutout])
 @beam.typehints.with_output_types(Outcome)
+@dataclass(kw_only=True, eq=False)
 class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
-    """Writes each cutout's parts; see the module's docstring.
+    """Writes each cutout's parts; `RemoveBackground` says what its fields mean.
 
-    Args:
-      output: the output folder, a local path or a URI of Beam's FileSystems.
-      encoding: of the parts; says their suffix and MIME type.
-      relative_to: for a source without a name: the folder that its name is relative to.
-      threads: files written at once in a process. Raise it for storage with a long latency; each
-        costs the memory of one compressed cutout.
-      max_memory: bytes of pictures in flight in a process; see `memory`.
-      overwrite: replace files of the same names; if False, other bytes there are a failure.
-      columns: what all rows have in common.
+    The encoding says the parts' suffix and MIME type; `columns` are those that all rows share.
     """
 
-    def __init__(
-        self,
-        *,
-        output: str,
-        encoding: Encoding,
-        relative_to: Optional[str] = None,
-        threads: int = THREADS,
-        max_memory: Optional[int] = None,
-        overwrite: bool = True,
-        columns: RunColumns,
-    ) -> None:
-        super().__init__(STEP, threads)
-        self.max_memory = max_memory
-        self.overwrite = overwrite
-        self.columns = columns
-        self.output = output
-        self.encoding = encoding
-        self.relative_to = relative_to
+    output: str
+    encoding: Encoding
+    relative_to: Optional[str] = None
+    threads: int = THREADS
+    max_memory: Optional[int] = None
+    overwrite: bool = True
+    columns: RunColumns
+
+    def __post_init__(self) -> None:
+        super().__init__(STEP, self.threads)
 
     def setup(self) -> None:
         super().setup()
@@ -101,9 +87,8 @@ class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
     def _write(self, source: Source, cutout: Cutout) -> Union[List[stores.Written], Failure]:
         name = source.output_name
         if name is None:
-            name = naming.output_name(
-                source.name or naming.relative_name(source.uri, self.relative_to), ""
-            )
+            own = source.name or naming.relative_name(source.uri, self.relative_to)
+            name = naming.output_name(own, "")
         files = []
         for part in cutout.parts:
             tried = stores.try_write(

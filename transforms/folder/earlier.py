@@ -78,11 +78,7 @@ def _typed(batch: Any) -> Any:
 
 
 class EarlierRows(beam.PTransform):
-    """The rows of all earlier runs, from the start of a pipeline.
-
-    Args:
-      output: the output folder.
-    """
+    """The rows of all earlier runs on an output folder, from the start of a pipeline."""
 
     def __init__(self, output: str) -> None:
         super().__init__()
@@ -147,14 +143,11 @@ def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[S
 
 
 class FailedSources(beam.PTransform):
-    """The pictures whose last row is a failure.
+    """The pictures of an output folder whose last row is a failure.
 
     Rows of pictures that were refused for sharing a name, or for an output that was there, don't
     count, nor do those of lines that named no picture, and of pictures without a name: they need a
     change of the inputs.
-
-    Args:
-      output: the output folder.
     """
 
     def __init__(self, output: str) -> None:

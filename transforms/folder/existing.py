@@ -19,7 +19,6 @@ from .. import coders as coders
 from .. import naming
 from ..elements import Facts, RunColumns, Source, skipped
 from ..models import catalogue
-from ..outcomes import count_outcome
 from ..pictures.cutout import part_suffixes
 from ..pictures.options import RemoveOptions
 from ..pictures.prompts import CLOTH_CATEGORIES
@@ -48,17 +47,10 @@ _ANOTHERS = (
 
 
 def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[str, OutputFile]]:
-    """Files under an output folder, by the name of the picture they may belong to.
+    """Files under an output folder, by the name `naming.output_name` gives the picture they may
+    belong to; `parts` are suffixes that tell the parts of a picture apart, "" for a single one.
 
     Left out are such whose names are not UTF-8, which no run wrote.
-
-    Args:
-      output: the output folder.
-      suffix: of the outputs, ".png".
-      parts: the suffixes that tell the parts of a picture apart, "" for a single one.
-
-    Returns:
-      The name that `naming.output_name` gives a picture, and the file.
     """
     for file in stores.listing(output):
         is_utf8 = file.name.encode(errors="ignore").decode() == file.name
@@ -170,7 +162,7 @@ def _choose(
         elif action is Action.SKIP:
             known = _facts(rows, found)
             row = skipped(source, [file.uri for file in found], known, columns, _IS_THERE)
-            yield TaggedOutput(DONE, count_outcome(row))
+            yield TaggedOutput(DONE, metrics.count_outcome(row))
         else:
             form = _EXISTS if action is Action.FAIL_EXISTS else _ANOTHERS
             shown = uris.without_secrets(found[0].uri)

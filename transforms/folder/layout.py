@@ -10,8 +10,6 @@
 Names are relative to the output folder. Readers of the rows pass over what begins with `_`.
 """
 
-import posixpath
-
 from ..store.uris import TEMPORARY
 
 MANIFEST = "_manifest"
@@ -31,7 +29,7 @@ def run_folder(run_id: str) -> str:
 
 def summary(run_id: str) -> str:
     """Where their counts are."""
-    return posixpath.join(run_folder(run_id), "_summary.json")
+    return f"{run_folder(run_id)}/_summary.json"
 
 
 def running(run_id: str) -> str:

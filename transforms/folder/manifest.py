@@ -16,7 +16,7 @@ import io
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
+from typing import Any, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
 
 import apache_beam as beam
 import pyarrow as pa
@@ -25,7 +25,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from .. import coders as coders
 from ..elements import Outcome
-from ..store import stores, uris
+from ..store import stores
 from . import layout
 
 # Raise it for fewer files; the rows of one are in memory while it is made.
@@ -64,20 +64,6 @@ def new_run_id() -> str:
     """
     now = datetime.datetime.now(datetime.UTC)
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{uuid.uuid4().hex[:6]}"
-
-
-def folder(output: str, run_id: str) -> str:
-    """The folder of a run's rows.
-
-    >>> folder("gs://bucket/out", "r1")
-    'gs://bucket/out/_manifest/run=r1'
-    """
-    return uris.join(output, layout.run_folder(run_id))
-
-
-def row(outcome: Outcome) -> Dict[str, Any]:
-    """The outcome under the column names of `SCHEMA`."""
-    return {name: getattr(outcome, name) for name in SCHEMA.names}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -123,7 +109,9 @@ def decode(data: bytes) -> pa.Table:
 
 
 def _pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
-    return "all", encode(pa.Table.from_pylist([row(outcome) for outcome in outcomes], SCHEMA))
+    # By name: those from another process may be of a class that Beam made.
+    columns = [[getattr(outcome, name) for outcome in outcomes] for name in SCHEMA.names]
+    return "all", encode(pa.table(columns, schema=SCHEMA))
 
 
 def _write(

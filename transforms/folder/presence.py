@@ -11,10 +11,11 @@ import contextlib
 import datetime
 import json
 import os
+import posixpath
 import socket
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import psutil
 
@@ -46,13 +47,11 @@ class Presence:
         self._data = json.dumps(_ours()).encode()
         self._ended = threading.Event()
         self._write()
-        found = list(_markers(output))
-        self.since = next((each.modified for each in found if each.uri.endswith(self._name)), None)
-        self.others = [
-            each.about
-            for each in (_Marker.of(file) for file in found if not file.uri.endswith(self._name))
-            if not _swept(each, self.since)
-        ]
+        found = {posixpath.basename(file.uri): file for file in _markers(output)}
+        own = found.pop(posixpath.basename(self._name), None)
+        self.since = own.modified if own else None
+        said = [(file, _said(file)) for file in found.values()]
+        self.others = [about for file, about in said if not _swept(file, about, self.since)]
         self._beats = threading.Thread(target=self._beat, args=(beat_seconds,), daemon=True)
         self._beats.start()
 
@@ -97,20 +96,12 @@ class Presence:
 _SHOWN = ("since", "process", "host")
 
 
-class _Marker(NamedTuple):
-    """A run's file, and what it says."""
-
-    file: Listed
-    about: Dict[str, Any]
-
-    @classmethod
-    def of(cls, file: Listed) -> "_Marker":
-        """Of a file that is gone, or says nothing, that a run is there."""
-        with contextlib.suppress(OSError, ValueError):
-            about = strict_json.loads(stores.read(file.uri).data)
-            if isinstance(about, dict):
-                return cls(file, about)
-        return cls(file, {})
+def _said(file: Listed) -> Dict[str, Any]:
+    """What a run's file says; of one that is gone, or is no JSON object, only that it is there."""
+    with contextlib.suppress(OSError, ValueError):
+        about = strict_json.loads(stores.read(file.uri).data)
+        return about if isinstance(about, dict) else {}
+    return {}
 
 
 def _ours() -> Dict[str, Any]:
@@ -141,15 +132,15 @@ def _markers(output: str) -> Iterator[Listed]:
             yield file
 
 
-def _swept(marker: _Marker, now: Optional[float]) -> bool:
+def _swept(file: Listed, about: Dict[str, Any], now: Optional[float]) -> bool:
     """Whether a file is of a run that was killed, in which case it is removed."""
-    at = marker.file.modified
+    at = file.modified
     silent = now is not None and at is not None and now - at > SILENT_SECONDS
-    alive = _is_alive(marker.about)
-    dead = alive is False or (alive is None and silent)
+    alive = _is_alive(about)
+    dead = not alive if alive is not None else silent
     if dead or at is None:  # whose beats can't be told; if it lives, the next brings it back
         with contextlib.suppress(OSError, ValueError):
-            stores.remove(marker.file.uri)
+            stores.remove(file.uri)
     return dead
 
 

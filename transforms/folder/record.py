@@ -71,7 +71,7 @@ def compare(remove: "RemoveBackground", on_existing: str) -> Remembered:
     if not before and not overwrites:
         return Remembered(now, before)
     if not before or _differences(before, now):
-        holds = _holds_outputs(output)
+        holds = any(file.size for file in _outputs(output))
         replaceable = not holds and (overwrites or _has_ended(output))
         case = resume.Case("same" if replaceable else "other", on_existing)
         if resume.decide(case) is resume.Action.REFUSE_RUN:
@@ -190,10 +190,6 @@ def _outputs(output: str, *suffixes: str) -> Iterator[Listed]:
     for file in stores.listing(output):
         if file.name.endswith(suffixes) and not layout.is_own(file.name):
             yield file
-
-
-def _holds_outputs(output: str) -> bool:
-    return any(file.size for file in _outputs(output))
 
 
 def _has_ended(output: str) -> bool:

@@ -5,6 +5,8 @@ sets skip names with an underscore), with the count of each status, the first fa
 what each provider made of the pictures that were written.
 """
 
+import functools
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -67,12 +69,12 @@ class Summarize(beam.CombineFn):
         return summary._replace(failures=_first([*summary.failures, shown]))
 
     def merge_accumulators(self, summaries: Iterable[Summary]) -> Summary:
-        merged = self.create_accumulator()
-        for summary in summaries:
-            counts = {name: merged.counts[name] + summary.counts[name] for name in STATUSES}
-            failures = _first([*merged.failures, *summary.failures])
-            merged = Summary(counts, failures, _joined(merged.providers, summary.providers))
-        return merged
+        each = list(summaries)
+        counts = {name: sum(one.counts[name] for one in each) for name in STATUSES}
+        failures = _first(itertools.chain(*(one.failures for one in each)))
+        nothing: Dict[str, OnProvider] = {}
+        providers = functools.reduce(_joined, (one.providers for one in each), nothing)
+        return Summary(counts, failures, providers)
 
     def extract_output(self, summary: Summary) -> Summary:
         return summary
@@ -116,7 +118,7 @@ def read(output: str, run_id: str) -> Summary:
         raise ValueError("_summary.json is not what a run writes") from error
 
 
-def _first(failures: List[_Shown]) -> List[_Shown]:
+def _first(failures: Iterable[_Shown]) -> List[_Shown]:
     return sorted(failures)[:SHOWN]
 
 

@@ -1,14 +1,15 @@
 """The one place where an exception becomes data; everywhere else it rises.
 
 In: a function and its arguments. Out: its result, or a `Failure` that names the step, the error's
-class and its message, in which no URI shows its credentials. Only `Exception` is caught: what stops
-a process still stops it.
+class and its message, in which no URI shows its credentials; of that, the row. Only `Exception` is
+caught: what stops a process still stops it.
 """
 
-from typing import Callable, Optional, TypeVar, Union
+from typing import Callable, Optional, Tuple, TypeVar, Union
 
-from ..elements import Facts, Failure
+from ..elements import Facts, Failure, Outcome, RunColumns, Source, failed
 from ..store import uris
+from . import metrics
 
 T = TypeVar("T")
 
@@ -41,3 +42,8 @@ def failure(step: str, error: Exception, facts: Optional[Facts] = None) -> Failu
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
     message = clean[:MESSAGE_CHARACTERS]
     return Failure(step, type(error).__name__, message, facts or Facts())
+
+
+def failed_outcome(given_up: Tuple[Source, Failure], columns: RunColumns) -> Outcome:
+    """The row of a source that was given up, counted; on the bundle's thread only."""
+    return metrics.count_outcome(failed(*given_up, columns))

@@ -17,6 +17,7 @@ from typing import Any, Dict, Optional
 
 from apache_beam.metrics import Metrics
 
+from ..elements import Outcome
 from . import shared
 
 NAMESPACE = "rembg_beam"
@@ -79,12 +80,13 @@ def count(name: str, number: int = 1) -> None:
     tally.add(name, number)
 
 
-def count_outcome(status: str) -> None:
-    """One row; on the bundle's thread only."""
-    count(f"outcomes_{status}")
+def count_outcome(outcome: Outcome) -> Outcome:
+    """The row, once it is counted under its status; on the bundle's thread only."""
+    count(f"outcomes_{outcome.status}")
     line = tally.line(LOG_SECONDS)
     if line:
         _log.info("%s", line)
+    return outcome
 
 
 def count_step(step: str, *, size: int, seconds: float) -> None:

@@ -13,6 +13,7 @@ import logging
 import math
 import threading
 import time
+from dataclasses import dataclass
 from typing import Callable, Iterator, List, Optional, Set
 
 # Above what a picture takes but for alpha matting and large models on few cores.
@@ -24,15 +25,15 @@ _LONGEST_WAIT = 3600.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class _Work:
     """A picture in work: since when, and when the log names it next."""
 
-    def __init__(self, name: str, seconds: float, now: float) -> None:
-        self.name = name
-        self.seconds = seconds
-        self.start = now
-        self.due = now + seconds
-        self.is_named = False
+    name: str
+    seconds: float
+    start: float
+    due: float
+    is_named: bool = False
 
 
 class Watchdog:
@@ -58,7 +59,8 @@ class Watchdog:
     @contextlib.contextmanager
     def watch(self, name: str, seconds: float) -> Iterator[None]:
         """The work inside is expected to take no longer than so many seconds."""
-        work = _Work(name, seconds, self._clock())
+        now = self._clock()
+        work = _Work(name, seconds, now, due=now + seconds)
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="slow")
