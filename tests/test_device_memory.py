@@ -2,16 +2,19 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
-from typing import Any, List
+from typing import Any, Callable, List
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support import standins
 
-from rembg_beam.transforms.models import device_memory
+from rembg_beam.transforms import Failure, RemBGDoFn
+from rembg_beam.transforms.models import device_memory, rembg_session
 from rembg_beam.transforms.models.batching import AT_ONCE, Batching
 from rembg_beam.transforms.models.device_memory import OutOfMemory
 
@@ -168,3 +171,34 @@ def test_a_picture_that_does_not_fit_alone_says_what_it_asked_for(caplog: Any) -
     assert "asked its provider for 1,200 bytes more" in message and "--model" in message
     assert answers(batching, [7, 7, 7]) == [message] * 3
     assert caplog.text.count("memory of the provider ran out") <= 4
+
+
+def test_a_run_that_has_no_memory_is_a_failed_row_and_no_run_on_the_cpu(
+    rembg_home: Path, encoded: Callable[..., bytes]
+) -> None:
+    """onnxruntime's own `run` would make the session anew, on the CPU, and go on."""
+
+    class Full:
+        """In place of its C++ part, whose else it has."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(whole, name)
+
+        def run(self, *arguments: Any) -> Any:
+            text = "CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);"
+            raise onnxruntime.capi.onnxruntime_pybind11_state.EPFail(text)
+
+    config = standins.config("u2netp", rembg_home)
+    dofn = RemBGDoFn(config)
+    dofn.setup()
+    (graph,) = rembg_session.inner_sessions(dofn.engine._held[config].session)
+    onnxruntimes = graph.inner.inner
+    whole, full = onnxruntimes._sess, Full()
+    onnxruntimes._sess = full
+    failure = dofn.work(("key", encoded()))
+    assert onnxruntimes._sess is full
+    onnxruntimes._sess = whole
+    assert isinstance(failure, Failure) and failure.error == "OutOfMemory"
+    assert "more memory than it has left" in failure.message and "cudaMalloc" in failure.message
+    assert not isinstance(dofn.work(("key", encoded())), Failure)
+    dofn.teardown()

@@ -27,8 +27,8 @@ from . import device_memory
 # lie so near to the next level get it.
 LEVELS = 0.1
 
-# Batches that a card is given at once: it starts the second without waiting for a thread of Python
-# to wake up, with its results of the first. A third gains nothing, and takes memory.
+# Batches that a card is given at once: it begins the second before a thread of Python has woken up
+# to take what the first one gave. A third gains nothing, and takes memory.
 AT_ONCE = 2
 
 # Batches that fail, one after another, before they are made smaller.
