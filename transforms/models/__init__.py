@@ -14,6 +14,7 @@
     batch_axis     ... and how it is made to take them
     derived        ... files made of a model's file, once per machine
     batching       ... in which the pictures of many threads are run
+    first_output   ... and of which the output that rembg reads is fetched
     sessions       one of them per process and configuration
     predicting     a picture and a session -> masks, and the runs they were made of
 
