@@ -15,12 +15,11 @@ TESTED := --constraint constraints.txt
 # Where NAME.jpg and what U²-Net made of it, NAME.rembg.png, lie for eval-tiny; may be absent.
 PHOTOS ?= photos
 
-# What bench can measure here beside the CPU: OpenVINO in bf16, and CUDA.
+# What bench can measure here beside the CPU: OpenVINO in bf16.
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
-NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test test-latest reference docs soak test-openvino bench eval-tiny train-tiny
-.PHONY: test-training clean
+.PHONY: help demo test test-latest reference docs soak test-openvino test-gpu bench bench-gpu
+.PHONY: eval-tiny train-tiny test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
@@ -30,6 +29,8 @@ help:
 	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
+	@echo "make test-gpu  the tests on an NVIDIA GPU, in an environment of its own; three minutes"
+	@echo "make bench-gpu  speed there against onnxruntime alone, in the same one; five minutes"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
@@ -87,16 +88,22 @@ $(OPENVINO)/dev: pyproject.toml setup.py
 	$(OPENVINO)/bin/python -m pip install --quiet --editable '.[openvino,dev]'
 	touch $@
 
-bench: $(VENV)/bench $(if $(AMX),$(OPENVINO)/dev) $(if $(NVIDIA),$(GPU)/dev)
+bench: $(VENV)/bench $(if $(AMX),$(OPENVINO)/dev)
 	$(BIN)/python benchmarks/bench.py
 
 $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,bench]'
 	touch $@
 
-$(GPU)/dev: pyproject.toml setup.py
+test-gpu: $(GPU)/run
+	$(GPU)/bin/pytest -m gpu
+
+bench-gpu: $(GPU)/run
+	$(GPU)/bin/python benchmarks/on_gpu.py
+
+$(GPU)/run: pyproject.toml setup.py
 	$(PYTHON) -m venv $(GPU)
-	$(GPU)/bin/python -m pip install --quiet --editable '.[gpu,dev]' 'onnxruntime-gpu[cuda,cudnn]'
+	$(GPU)/bin/python -m pip install --quiet --editable '.[gpu]' 'onnxruntime-gpu[cuda,cudnn]' pytest
 	touch $@
 
 eval-tiny: $(VENV)/dev
