@@ -52,7 +52,9 @@ def test_it_finds_pictures_and_goes_on_where_it_stopped(
         None: "BadLine"
     }
     assert sum(row["status"] == "written" for row in found) == 6
-    assert summary.read(str(output), "r1").counts == {"written": 6, "skipped": 0, "failed": 4}
+    done = summary.read(str(output), "r1")
+    assert done.counts == {"written": 6, "skipped": 0, "failed": 4}
+    assert done.providers == {"CPUExecutionProvider": summary.OnProvider(pictures=6)}
     names = ["a.jpg", "b.JPEG", "c[1].jpg", "cmyk.jpg", "sub/b.JPEG", "turned.jpg"]
     assert tree(output) == [f"{name}.png" for name in names]
     (output / "a.jpg.png").unlink()

@@ -81,6 +81,8 @@ class Facts(NamedTuple):
     model_checksum: Optional[str] = None
     provider: Optional[str] = None
     batched: Optional[bool] = None
+    level_shift: Optional[float] = None
+    batch_shift: Optional[float] = None
     peak: Optional[float] = None
     foreground: Optional[float] = None
     matting: Optional[str] = None
@@ -148,8 +150,12 @@ class Outcome(NamedTuple):
       animated: whether its file has more frames or pages; the first is the picture.
       model_checksum: of the model's file, or of its files with a `+` between them.
       provider: onnxruntime's name of the execution provider that ran the model.
-      batched: whether its mask comes from a batch that is not bit-equal to a run for it alone:
-        pixels within a tenth of a level, of 255, of the next may have that.
+      batched: whether its mask comes from a batch that is not bit-equal to a run for it alone; by
+        how much such may differ, `batch_shift` tells.
+      level_shift: levels, of 255 and before they are rounded, by which the masks of its model and
+        provider differ at most from those of the CPU and full precision, on the pictures that the
+        model was tried on; null on the CPU, and where pictures run one by one in full precision.
+      batch_shift: the same of its batches, from runs for one picture alone; null without batches.
       peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
         minimum and maximum; null for models without such a map (SAM, clothes).
       foreground: the share of its pixels whose mask is at least 128 of 255.
@@ -182,6 +188,8 @@ class Outcome(NamedTuple):
     model_checksum: Optional[str]
     provider: Optional[str]
     batched: Optional[bool]
+    level_shift: Optional[float]
+    batch_shift: Optional[float]
     peak: Optional[float]
     foreground: Optional[float]
     matting: Optional[str]

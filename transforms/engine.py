@@ -207,6 +207,8 @@ class Engine:
             model_checksum=loaded.checksum,
             provider=loaded.provider or REMOTE,
             batched=not all(run.exact for run in runs),
+            level_shift=loaded.level_shift,
+            batch_shift=loaded.batch_shift,
             peak=peak(runs[-1], self._model) if has_map else None,
             foreground=foreground_share(masks),
         )

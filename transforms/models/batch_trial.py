@@ -1,25 +1,22 @@
 """A session -> which batches its graph takes, found out by running it.
 
-In: a session for one picture at a time. Out: `Batches`, and the session that takes them. A batch
-must give each picture, to the bit or nearly, what it gets alone. Nothing here fails: a graph that
-takes no batches runs for one picture at a time, and a log says why.
+In: a session for one picture at a time. Out: `Batches`, and the session that takes them. Batches
+may add no more error than the provider has already: they are used if masks differ from those of
+single runs by no more levels than single runs differ from the CPU, or than `LEVELS` where a
+provider is nearer. Where the CPU itself runs the model it is `LEVELS`. Nothing here fails: a graph
+that takes no batches runs for one picture at a time, and a log says why.
 """
 
 import logging
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from . import batch_axis, catalogue, placement
-from .batching import is_faint, stacked
+from . import batch_axis, placement
+from .batching import LEVELS, stacked
 from .config import SessionConfig
-from .predicting import as_map_of
+from .proof import Proof, Tried, level_shift
 from .rembg_session import inner_sessions
-
-# Of a mask's pixels, that a batch may give another level than a run alone, one above or below.
-SHARE = 0.05
-
-_PROBES = 3
 
 _log = logging.getLogger(__name__)
 
@@ -28,107 +25,141 @@ class Batches(NamedTuple):
     """What a graph makes of batches.
 
     Attributes:
-      sizes: those it takes, 1 among them.
+      sizes: those that are used, 1 among them.
       error: by how much the map of a picture differs at most from the one it has alone, 0 to 1.
       alone_exact: whether the one it has alone is, to the bit, that of the model's own graph.
+      level_shift: levels by which a batch moves a mask at most.
+      most: levels by which it may.
     """
 
     sizes: Tuple[int, ...]
-    error: float
+    error: float = 0.0
     alone_exact: bool = True
+    level_shift: Optional[float] = None
+    most: float = LEVELS
 
 
-def try_batches(config: SessionConfig, path: str, session: Any) -> Tuple[Batches, Any]:
+class Measured(NamedTuple):
+    """By how much the maps of a batch differ at most from those of single runs.
+
+    Attributes:
+      error: as the graph has them, 0 to 1.
+      level_shift: as levels of a mask.
+    """
+
+    error: float
+    level_shift: float
+
+
+def try_batches(config: SessionConfig, path: str, proof: Proof) -> Tuple[Batches, Any]:
     """The batches a model takes, and the session that takes them.
 
     Args:
       config: names the sizes to be tried.
-      path: of the model's file.
-      session: of that file; it is also the result where batches are not wanted or not taken.
+      path: of the graph.
+      proof: has the session of that graph; it is also the result where batches are not wanted or
+        not taken.
     """
-    none, sizes, model = Batches((1,), 0.0), config.batch_sizes(), catalogue.find(config.model)
+    session, sizes = proof.session, config.batch_sizes()
     if len(sizes) == 1:
-        return none, session
+        return Batches((1,)), session
     try:
         opened = batch_axis.ensure(path)
         batching = session if opened == path else placement.place(config, (opened,)).session
-        ((original,), (inner,)) = map(inner_sessions, (session, batching))
-        other = None if inner is original else original
-        found = probe(inner, sizes, original=other, as_map=as_map_of(model))
+        (inner,) = inner_sessions(batching)
+        # A run for one picture is another where the graph is.
+        measured = measure(inner, sizes[batching is session :], proof.tried, proof.as_map)
+        found = judge(measured, _most(config, proof) if measured else LEVELS)
         if len(found.sizes) == 1:
-            raise batch_axis.NoBatchAxis("its graph takes no batches, or gives other masks in them")
-        if found.error and not model.has_map:
-            raise batch_axis.NoBatchAxis("its batches are not bit-equal to single runs")
-        return found, batching
+            raise batch_axis.NoBatchAxis(_why_none(measured, found.most))
     except Exception as reason:
         _log.warning("%s runs one picture at a time: %s", config.model, reason)
-        return none, session
+        return Batches((1,)), session
+    shown = "; ".join(f"{size}: {each.level_shift:.3f}" for size, each in measured.items())
+    used = ", ".join(map(str, found.sizes))
+    _log.info(
+        "%s runs in batches of %s; levels of 255 by which a batch of each size moves masks: %s; "
+        "at most it may %.3f",
+        *(config.model, used, shown, found.most),
+    )
+    return found, batching
 
 
-def probe(
-    inner: Any,
-    sizes: Sequence[int],
-    *,
-    original: Optional[Any] = None,
-    as_map: Callable[[Any], Any] = np.asarray,
-) -> Batches:
-    """Runs a session at each size, smallest first, until one fails or gives other masks.
+def measure(
+    inner: Any, sizes: Sequence[int], tried: Sequence[Tried], as_map: Callable[[Any], Any]
+) -> Dict[int, Measured]:
+    """By how much batches of each size differ from single runs, for the sizes that run at all.
 
-    A mask is another if a pixel differs by more than a level, or more than `SHARE` of them by one,
-    or if the maps differ by more than `LEVELS`. The runs also let a provider choose its kernels
-    before the first picture comes.
+    The largest comes first: what an arena grew for it has room for the others. The runs also let a
+    provider choose its kernels before the first picture comes.
 
     Args:
       inner: the session.
       sizes: to be tried.
-      original: the session of the graph that `inner`'s was made of, whose masks are the right ones.
+      tried: the single runs of the model's own graph.
       as_map: the first output -> the map that rembg stretches to a mask.
     """
-    taken, error, alone_exact = [1], 0.0, True
-    try:
-        (given,) = inner.get_inputs()
-        random, shape = np.random.default_rng(0), (1, *given.shape[1:])
-        # Tensors with numbers about as large as those of pictures.
-        pictures = [random.normal(0, 1, shape).astype(np.float32) for _ in range(_PROBES)]
-        alone = [(original or inner).run(None, {given.name: picture}) for picture in pictures]
-        for size in sorted({1, *sizes} if original else {*sizes} - {1}):
-            feed = stacked([pictures[index % _PROBES] for index in range(size)], size)
-            outputs = inner.run(None, {given.name: feed})
-            found = _difference(outputs, alone, size, as_map)
-            error, alone_exact = max(error, found), alone_exact and (size > 1 or found == 0)
-            taken.append(size)
-    except Exception as reason:
-        _log.info("no batches beyond %d: %s", taken[-1], reason)
-    return Batches(tuple(dict.fromkeys(taken)), error, alone_exact)
+    found = {}
+    for size in sorted(sizes, reverse=True):
+        try:
+            found[size] = _measured(inner, size, tried, as_map)
+        except Exception as reason:
+            _log.info("no batches of %d: %s", size, reason)
+    return found
 
 
-def _difference(outputs: List[Any], alone: List[List[Any]], size: int, as_map: Any) -> float:
-    """Between the maps of a batch and those of single runs; `ValueError` if masks are others."""
-    most = 0.0
-    for place, output in enumerate(outputs):
-        if output.shape[0] != size:
-            raise ValueError(f"output {place} has {output.shape[0]} maps for {size} pictures")
-    for index in range(size):
-        one = as_map(outputs[0][index : index + 1])
-        other = as_map(alone[index % _PROBES][0])
-        if not np.array_equal(one, other):
-            most = max(most, float(np.max(np.abs(one - other))))
-            _compare(one, other)
-    return most
+def judge(measured: Mapping[int, Measured], most: float) -> Batches:
+    """The sizes whose batches move masks by no more levels than `most`; if 0, by no bit.
+
+    Where single runs of the opened graph do, which are size 1, no size is any good.
+    """
+    good = {size: each for size, each in measured.items() if _is_good(each, most)}
+    if 1 in measured and 1 not in good:
+        good = {}
+    return Batches(
+        sizes=(1, *sorted(good.keys() - {1})),
+        error=max((each.error for each in good.values()), default=0.0),
+        alone_exact=1 not in good or good[1].error == 0,
+        level_shift=max((each.level_shift for each in good.values()), default=None),
+        most=most,
+    )
 
 
-def _compare(one: Any, other: Any) -> None:
-    difference = np.abs(_levels(one) - _levels(other))
-    share = np.count_nonzero(difference) / difference.size
-    error = float(np.max(np.abs(one - other)))
-    if difference.max() > 1 or share > SHARE or is_faint(other, error):
-        raise ValueError(
-            f"a picture's mask differs by {difference.max():.0f} levels at most, on "
-            f"{share:.1%} of its pixels, from the one it has alone"
-        )
+def _is_good(each: Measured, most: float) -> bool:
+    return each.level_shift <= most if most else each.error == 0
 
 
-def _levels(map: Any) -> Any:
-    """A map stretched to 0 to 255, as rembg does it."""
-    low, high = np.min(map), np.max(map)
-    return np.floor((map - low) / max(high - low, np.finfo(np.float32).tiny) * 255)
+def _measured(inner: Any, size: int, tried: Sequence[Tried], as_map: Any) -> Measured:
+    """Of as many batches as show every picture."""
+    ours, alone = [], []
+    for first in range(0, len(tried), size):
+        shown = [tried[(first + index) % len(tried)] for index in range(size)]
+        feeds = {
+            name: stacked([each.feeds[name] for each in shown], size) for name in shown[0].feeds
+        }
+        for place, output in enumerate(outputs := inner.run(None, feeds)):
+            if output.shape[0] != size:
+                raise ValueError(f"output {place} has {output.shape[0]} maps for {size} pictures")
+        ours += [as_map(outputs[0][index : index + 1]) for index in range(size)]
+        alone += [as_map(each.output) for each in shown]
+    error = np.max([np.max(np.abs(one - other)) for one, other in zip(ours, alone, strict=True)])
+    return Measured(float(error), level_shift(ours, alone))
+
+
+def _why_none(measured: Mapping[int, Measured], most: float) -> str:
+    shifts = [each.level_shift for size, each in measured.items() if size > 1]
+    if not shifts:
+        return "its graph takes no batches"
+    if not most:
+        return "its batches are not bit-equal to single runs"
+    return (
+        f"batches of its graph give other masks: they move by {min(shifts):.2f} levels of 255 and "
+        f"more, and may by {most:.2f}"
+    )
+
+
+def _most(config: SessionConfig, proof: Proof) -> float:
+    """Levels by which batches may move masks; 0 if they must be bit-equal."""
+    if config.exact or not proof.model.has_map:
+        return 0.0
+    return LEVELS if config.is_reference() else max(LEVELS, proof.level_shift)

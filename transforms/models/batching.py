@@ -17,9 +17,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-# By how much of a level, of 255, a batch may move a mask before it is rounded: pixels that lie so
-# near to the next level get it. A picture whose map is so faint that rembg's stretching makes more
-# of the error is run again alone.
+# By how much of a level, of 255, a batch may always move a mask before it is rounded: pixels that
+# lie so near to the next level get it.
 LEVELS = 0.1
 
 # Batches that fail, one after another, before they are made smaller.
@@ -79,7 +78,8 @@ class Batching(StandIn):
       wait_msecs: how long a batch that is not full waits for more, from its first call on. Raise
         it for fuller batches, at the cost of so many milliseconds a picture when there are few.
       sizes: the sizes batches are padded to, the largest of them `max_size`; none for any size.
-      error: by how much a batch may differ from single runs, 0 if to the bit; see `batch_trial`.
+      error: by how much the map of a batch may differ from single runs, 0 if by no bit.
+      most: levels by which it may move a mask; see `batch_trial`.
       alone_exact: whether a run for one picture gives the bits of the model's own graph.
       as_map: the first output -> the map that rembg stretches to a mask.
       check: raises for outputs, of one picture, of which no mask can be made.
@@ -96,6 +96,7 @@ class Batching(StandIn):
         wait_msecs: float = 5.0,
         sizes: Sequence[int] = (),
         error: float = 0.0,
+        most: float = LEVELS,
         alone_exact: bool = True,
         as_map: Callable[[Any], Any] = np.asarray,
         check: Callable[[List[Any]], None] = lambda outputs: None,
@@ -105,6 +106,7 @@ class Batching(StandIn):
         self.wait_seconds = wait_msecs / 1000
         self.sizes = tuple(sorted(sizes))
         self.error = error
+        self.most = most
         self.alone_exact = alone_exact
         self.as_map = as_map
         self.check = check
@@ -202,7 +204,7 @@ class Batching(StandIn):
             parts = [output[index : index + 1] for output in outputs]
             if size == 1 or self.error == 0:
                 call.run = Run(parts, self.alone_exact)
-            elif is_faint(self.as_map(parts[0]), self.error):
+            elif is_faint(self.as_map(parts[0]), self.error, self.most):
                 call.run = self._alone(call.names, call.feeds)
             else:
                 call.run = Run(parts, False)
@@ -238,6 +240,6 @@ def stacked(arrays: List[Any], size: int) -> Any:
     return np.concatenate([*arrays, *[arrays[-1]] * (size - len(arrays))])
 
 
-def is_faint(map: Any, error: float) -> bool:
-    """Whether stretching a map to 255 levels makes an error of it more than `LEVELS`."""
-    return bool(255 * error > LEVELS * (np.max(map) - np.min(map)))
+def is_faint(map: Any, error: float, most: float) -> bool:
+    """Whether stretching a map to 255 levels makes an error of it more than `most` levels."""
+    return bool(255 * error > most * (np.max(map) - np.min(map)))

@@ -60,8 +60,8 @@ class SessionConfig:
         "NAME=VALUE for onnxruntime's SessionOptions (intra_op_num_threads=2) or its config "
         "entries; repeats",
         more="in Python and files a mapping; config entries are the names with a dot; on the CPU "
-        "`intra_op_num_threads` is 1 unless told, since pictures run side by side instead, and "
-        "`enable_mem_pattern` is False, which takes less memory",
+        "and GPUs `intra_op_num_threads` is 1 unless told, since pictures run side by side "
+        "instead; on the CPU `enable_mem_pattern` is False, which takes less memory",
         kind="pairs",
         metavar="NAME=VALUE",
     )
@@ -112,8 +112,10 @@ class SessionConfig:
         choices=("fp32", "fp16"),
     )
     max_level_shift: float = setting(
-        1.0,
-        "levels, of 255, by which half precision may move a mask, on the pictures it is tried on",
+        4.0,
+        "levels, of 255, by which half precision may move any pixel of a mask, where it is tried",
+        more="4 are 1.6 % of opacity; TF32, which NVIDIA's cards compute in unless told otherwise, "
+        "has as many bits",
         above=0,
     )
 
@@ -142,6 +144,10 @@ class SessionConfig:
 
     def runs_on_cpu(self) -> bool:
         return bool(self.provider_names[0] == providers.CPU.name)
+
+    def is_reference(self) -> bool:
+        """Whether its single runs are those that others are compared with: the CPU's own."""
+        return self.runs_on_cpu() and self.precision == "fp32"
 
     def batch_sizes(self) -> Tuple[int, ...]:
         """The sizes of batches, 1 first; few, because a GPU pays for each that is new to it."""

@@ -1,10 +1,11 @@
-"""Environment variables that rembg and numba read as numbers -> whether they are.
+"""Environment variables that rembg, numba and TensorRT read -> whether they are as they must be.
 
 In: the process's environment. Out: nothing, or a `ValueError` that names the variable, as theirs
 don't.
 """
 
 import os
+from typing import Sequence
 
 # By rembg for onnxruntime's threads (0 leaves them to it), by numba for its own.
 _LEAST = {"OMP_NUM_THREADS": 0, "NUMBA_NUM_THREADS": 1}
@@ -19,6 +20,16 @@ def check() -> None:
                 f"the environment variable {name} is {text!r} and must be one whole number from "
                 f"{least}, as rembg and numba read it; unset it, or correct it"
             )
+
+
+def check_without_tf32(provider_names: Sequence[str]) -> None:
+    """Raises `ValueError` where TensorRT would compute in TF32, which it has no option against."""
+    name = "NVIDIA_TF32_OVERRIDE"
+    if "TensorrtExecutionProvider" in provider_names and os.environ.get(name) != "0":
+        raise ValueError(
+            f"exact on TensorRT needs the environment variable {name}=0 in the workers, which "
+            "turns TF32 off in all of NVIDIA's libraries; set it, or take provider='CUDA'"
+        )
 
 
 def _is_fine(text: str, least: int) -> bool:

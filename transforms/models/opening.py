@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import logging
 from dataclasses import replace
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 from . import (
     batch_trial,
@@ -18,14 +18,17 @@ from . import (
     environment,
     outputs,
     placement,
+    precision,
     providers,
     rembg_session,
     weights,
 )
+from .batch_trial import Batches
 from .batching import Batching
 from .config import SessionConfig
 from .placement import ProviderNotInUse
 from .predicting import as_map_of
+from .proof import Proof
 from .rembg_import import import_rembg
 
 _log = logging.getLogger(__name__)
@@ -44,6 +47,9 @@ class Loaded(NamedTuple):
       share: the part of the graph's nodes that the providers asked for have, 0 to 1.
       batch: pictures that it runs at once at most.
       checksum: of the model's file, or of its files with a `+` between them; None for a service.
+      level_shift: levels of 255 by which its masks differ at most from those of the CPU and full
+        precision; None where it wasn't compared.
+      batch_shift: levels by which batches move them at most; None without batches.
     """
 
     session: Any
@@ -51,12 +57,16 @@ class Loaded(NamedTuple):
     share: float
     batch: int = 1
     checksum: Optional[str] = None
+    level_shift: Optional[float] = None
+    batch_shift: Optional[float] = None
 
 
 def open_session(config: SessionConfig) -> Loaded:
     """A new session; most want `acquire`."""
     require_onnxruntime()
     environment.check()
+    if config.exact:
+        environment.check_without_tf32(config.provider_names)
     import_rembg()
     for warning in providers.side_by_side():
         _warn_once(warning)
@@ -89,19 +99,36 @@ def _open_local(config: SessionConfig) -> Loaded:
         model_dir=config.model_dir,
         offline=config.offline,
     )
-    session, provider, share = placement.place(config, paths)
-    batch = 1
-    if len(paths) == 1:
-        session, batch = _with_batching(config, paths[0], session)
-    else:
-        session.decoder = outputs.CheckedSam(session.decoder)
+    checksum = weights.checksum(model, paths)
+    graphs = paths if config.precision == "fp32" else (precision.half(paths[0]),)
+    session, provider, share = placement.place(config, graphs)
     _log.info("%s runs on %s (%.0f %% of nodes)", model.name, provider, 100 * share)
-    return Loaded(session, provider, share, batch, weights.checksum(model, paths))
+    if len(paths) > 1:
+        session.decoder = outputs.CheckedSam(session.decoder)
+        return Loaded(session, provider, share, checksum=checksum)
+    proof = Proof(model, session, paths[0])
+    if config.precision != "fp32":
+        proof.require(config.max_level_shift)
+    batches, session = batch_trial.try_batches(config, graphs[0], proof)
+    session = _with_batching(config, session, batches)
+    shift = _level_shift(config, proof, batches)
+    return Loaded(
+        *(session, provider, share, batches.sizes[-1], checksum), shift, batches.level_shift
+    )
 
 
-def _with_batching(config: SessionConfig, path: str, session: Any) -> Tuple[Any, int]:
-    """The session with a `Batching` as its graph, and the most pictures that it runs at once."""
-    batches, session = batch_trial.try_batches(config, path, session)
+def _level_shift(config: SessionConfig, proof: Proof, batches: Batches) -> Optional[float]:
+    """Nothing is compared for the CPU itself, and where nothing follows from it."""
+    decides = len(batches.sizes) > 1 or config.precision != "fp32"
+    if config.is_reference() or not proof.model.has_map or not decides:
+        return None
+    name, shift = config.model, proof.level_shift
+    _log.info("%s: masks differ by up to %.3f levels of 255 from those of the CPU", name, shift)
+    return shift
+
+
+def _with_batching(config: SessionConfig, session: Any, batches: Batches) -> Any:
+    """The session with a `Batching` as its graph."""
     model = catalogue.find(config.model)
     (inner,) = rembg_session.inner_sessions(session)
     batching = Batching(
@@ -110,14 +137,15 @@ def _with_batching(config: SessionConfig, path: str, session: Any) -> Tuple[Any,
         wait_msecs=config.max_batch_wait_msecs,
         sizes=batches.sizes if config.has_fixed_sizes() else (),
         error=batches.error,
+        most=batches.most,
         alone_exact=batches.alone_exact,
         as_map=as_map_of(model),
         check=outputs.checker(model),
     )
     if session is inner:
-        return batching, batching.max_size
+        return batching
     session.inner_session = batching
-    return session, batching.max_size
+    return session
 
 
 @functools.cache

@@ -9,12 +9,25 @@ onnxruntime raise.
 import threading
 from typing import Any, Dict, List, Tuple
 
-from . import catalogue, predicting
+from . import catalogue, predicting, providers
 from .config import SessionConfig
 from .rembg_import import import_rembg
 
 # onnxruntime's session config entry, to be set to "1".
 RECORD = "session.record_ep_graph_assignment_info"
+
+# What a provider is told unless the user's options say otherwise. cuDNN's algorithms are chosen by
+# rule: at once, and the same in every process, where a measurement of each shape takes seconds and
+# ends otherwise from process to process. Memory grows by what is asked for: few sizes of batches
+# run, the largest first.
+_DEFAULTS = {
+    "CUDAExecutionProvider": {
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+}
+
+_EXACT = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 _ENUMERATIONS = {
     "graph_optimization_level": "GraphOptimizationLevel",
@@ -87,10 +100,10 @@ def _make_encoder_and_decoder(
     )
 
 
-def _inference_sessions(paths: Tuple[str, ...], options: Any, providers: List[Any]) -> List[Any]:
+def _inference_sessions(paths: Tuple[str, ...], options: Any, chosen: List[Any]) -> List[Any]:
     import onnxruntime
 
-    return [onnxruntime.InferenceSession(path, options, providers) for path in paths]
+    return [onnxruntime.InferenceSession(path, options, chosen) for path in paths]
 
 
 def _usable(config: SessionConfig) -> List[Any]:
@@ -99,10 +112,16 @@ def _usable(config: SessionConfig) -> List[Any]:
 
     listed = onnxruntime.get_available_providers()
     return [
-        (name, dict(options)) if options else name
+        (name, told) if told else name
         for name, options in config.provider
         if name in listed
+        for told in [_told(name, dict(options), config.exact)]
     ]
+
+
+def _told(name: str, options: Dict[str, Any], exact: bool) -> Dict[str, Any]:
+    """The options of a provider, the user's last."""
+    return {**_DEFAULTS.get(name, {}), **(_EXACT.get(name, {}) if exact else {}), **options}
 
 
 def _session_options(config: SessionConfig) -> Any:
@@ -110,8 +129,9 @@ def _session_options(config: SessionConfig) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry(RECORD, "1")
-    if config.runs_on_cpu():
+    if config.provider_names[0] in (providers.CPU.name, *providers.BATCHING):
         options.intra_op_num_threads = 1
+    if config.runs_on_cpu():
         # Its plan of a run's memory is kept beside the memory itself: a fifth more for no speed.
         options.enable_mem_pattern = False
     for name, value in config.session_option:
