@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 
 OPENVINO := .venv-openvino
 GPU := .venv-gpu
+GPU_INSTALL := .venv-gpu-install
 TRAINING := .venv-training
 DOCS := .venv-docs
 LATEST := .venv-latest
 
 # Versions that were tested together.
 TESTED := --constraint constraints.txt
+
+# Those that test-gpu-install installs. pip gets the libraries of TensorRT from NVIDIA's own index.
+GPU_EXTRAS ?= gpu gpu-cuda13 tensorrt tensorrt-cuda13
 
 # Where NAME.jpg and what U²-Net made of it, NAME.rembg.png, lie for eval-tiny; may be absent.
 PHOTOS ?= photos
@@ -19,7 +23,7 @@ PHOTOS ?= photos
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 
 .PHONY: help demo test test-latest reference docs soak test-openvino test-gpu bench bench-gpu
-.PHONY: eval-tiny train-tiny test-training clean
+.PHONY: eval-tiny train-tiny test-gpu-install test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
@@ -31,6 +35,7 @@ help:
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make test-gpu  the tests on an NVIDIA GPU, in an environment of its own; three minutes"
 	@echo "make bench-gpu  speed there against onnxruntime alone, in the same one; five minutes"
+	@echo "make test-gpu-install  each extra for NVIDIA's GPUs brings all libraries; needs no GPU"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
@@ -101,10 +106,21 @@ test-gpu: $(GPU)/run
 bench-gpu: $(GPU)/run
 	$(GPU)/bin/python benchmarks/on_gpu.py
 
-$(GPU)/run: pyproject.toml setup.py
+$(GPU)/run: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(GPU)
-	$(GPU)/bin/python -m pip install --quiet --editable '.[gpu]' 'onnxruntime-gpu[cuda,cudnn]' pytest
+	$(GPU)/bin/python -m pip install --quiet $(TESTED) --editable '.[gpu]' pytest
 	touch $@
+
+# One after the other: each takes 4 GB, or more with TensorRT.
+test-gpu-install:
+	set -e; for extra in $(GPU_EXTRAS); do \
+		echo "rembg-beam[$$extra]"; \
+		$(PYTHON) -m venv --clear $(GPU_INSTALL); \
+		$(GPU_INSTALL)/bin/python -m pip install --quiet $(TESTED) --editable ".[$$extra]" pyelftools pytest; \
+		du -sh $(GPU_INSTALL); \
+		$(GPU_INSTALL)/bin/pytest -m gpu_install tests/test_gpu_install.py; \
+	done
+	rm -rf $(GPU_INSTALL)
 
 eval-tiny: $(VENV)/dev
 	$(BIN)/python -m training.evaluate --photos $(PHOTOS)
@@ -139,4 +155,4 @@ $(TRAINING)/dev: pyproject.toml setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OPENVINO) $(GPU) $(TRAINING) $(DOCS) $(LATEST) cutouts trained build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OPENVINO) $(GPU) $(GPU_INSTALL) $(TRAINING) $(DOCS) $(LATEST) cutouts trained build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

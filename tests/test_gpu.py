@@ -318,7 +318,7 @@ def _fitting(memory: Sequence[int], picture: bytes) -> Sequence[int]:
 def test_tensorrt(name: str, jpegs: List[bytes], is_emulated: bool) -> None:
     installed = importlib.util.find_spec("tensorrt_libs") or ctypes.util.find_library("nvinfer")
     if not (is_emulated or installed):
-        pytest.skip("there is no TensorRT here")
+        pytest.skip("there is no TensorRT here: rembg-beam[tensorrt] brings it")
     found = through(RemBGDoFn(config(name, "Tensorrt")), jpegs[0])
     assert isinstance(found, Cutout), found
     assert found.facts.provider == TENSORRT

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import rembg
@@ -257,6 +258,17 @@ def test_a_provider_owns_the_nodes_or_setup_fails(
         assert f"in use: {CPU} with" in message
     else:
         assert f"lists only {', '.join(listed)}" in message
+
+
+def test_what_onnxruntime_says_is_plain(tmp_path: Path) -> None:
+    """A graph with a weight that nothing uses, of which its log tells in colours."""
+    graph = onnx.load(catalogue.bundled_path())
+    graph.graph.initializer.append(onnx.helper.make_tensor("idle", 1, [1], [1.0]))
+    path = tmp_path / "idle.onnx"
+    onnx.save(graph, path)
+    said = placement._why(str(path), CPU, {})
+    assert said and said.startswith("Removing initializer 'idle'. It is not used by any node")
+    assert said.isprintable()
 
 
 @pytest.mark.parametrize("name", [catalogue.SAM, "isnet-general-use"])

@@ -169,7 +169,16 @@ def test_rembg_and_onnxruntime_are_never_imported_at_module_level(root: Path) ->
 
 # Built from a copy: a `build/` folder left by another build leaks into the wheel.
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "cutouts", "*.egg-info", "__pycache__")
-FOLDERS = (*PACKAGES, "tests", "benchmarks", "configs", "docs", "examples", "training")
+FOLDERS = (
+    *PACKAGES,
+    "tests",
+    "benchmarks",
+    "configs",
+    "containers",
+    "docs",
+    "examples",
+    "training",
+)
 
 
 @pytest.fixture(scope="module")

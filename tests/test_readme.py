@@ -118,11 +118,12 @@ def test_the_columns_of_the_manifest_are_in_the_docs() -> None:
 
 
 def test_every_flag_in_the_docs_is_one() -> None:
-    """But for those of other commands, and of Beam; options.md is made of the code."""
+    """But for those of other commands, of Beam and of Docker; options.md is made of the code."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     settings.add_arguments(parser)
     known = {flag.replace("-", "_") for action in parser._actions for flag in action.option_strings}
     others = {"__runner", "__region", "__direct_running_mode", "__to", "__upgrade"}
+    others |= {"__file", "__tag", "__build_arg"}
     for page in PAGES:
         prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
         named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}

@@ -7,6 +7,7 @@
     environment    ... where the variables that rembg and numba read make sense
     opening        a configuration -> a live session, by the next four
     rembg_session  rembg's own, made of these files
+    libraries      ... with NVIDIA's libraries, where they are for a GPU
     placement      ... whose nodes are where they were asked to be
     precision      ... a graph in fp16, where that is asked for
     batch_trial    ... which batches its graph takes

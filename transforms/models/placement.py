@@ -12,11 +12,12 @@ there is the GPU job that runs on the CPU.
 
 import contextlib
 import os
+import re
 import tempfile
 from collections import Counter
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from . import providers, rembg_session
+from . import libraries, providers, rembg_session
 from .config import SessionConfig
 
 # Where nearly all of a network's arithmetic is.
@@ -28,6 +29,11 @@ HEAVY = frozenset(
         *("LSTM", "GRU", "RNN"),
     ]
 )
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+# Of a line of onnxruntime's log: when, how grave, which logger and where.
+_PREFIX = re.compile(r"^\S+ \S+ \[[VIWEF]:onnxruntime:[^\]]*\] ")
 
 
 class ProviderNotInUse(RuntimeError):
@@ -82,6 +88,7 @@ def place(config: SessionConfig, paths: Tuple[str, ...]) -> Placed:
     wanted = config.wanted_names
     if not set(wanted) & set(onnxruntime.get_available_providers()):
         raise _not_in_use(config, paths[0], "none of them")
+    libraries.load(wanted)
     session = rembg_session.new_session(config, paths)
     counted = []
     for inner, path in zip(rembg_session.inner_sessions(session), paths, strict=True):
@@ -136,14 +143,30 @@ def _why(path: str, name: str, options: Dict[str, Any]) -> Optional[str]:
     if name not in onnxruntime.get_available_providers():
         listed = ", ".join(onnxruntime.get_available_providers())
         return f"onnxruntime {onnxruntime.__version__} as installed here lists only {listed}"
+    if lacking := libraries.without_driver(name):
+        return lacking
     chatty = onnxruntime.SessionOptions()
     chatty.log_severity_level = 2
+    raised = []
     with _captured_stderr() as lines:
         try:
             onnxruntime.InferenceSession(path, chatty, [(name, options)], enable_fallback=0)
         except Exception as error:
-            return " ".join(str(error).split())
-    return lines[-1] if lines else None
+            raised.append(str(error))
+    # An error of the log names the library that was not found; what is raised may not.
+    errors = [line for line in lines if "[E:onnxruntime" in line]
+    said = [*errors, *raised, *lines[-1:]]
+    return plain(said[0]) if said else None
+
+
+def plain(text: str) -> str:
+    """What onnxruntime wrote for a terminal, as a sentence's part: in one line, without colours.
+
+    >>> plain("\\x1b[0;93m2026-11-28 10:57 [W:onnxruntime:, a.cc:1 F] no such\\n library\\x1b[m")
+    'no such library'
+    """
+    text = " ".join(_COLOUR.sub("", text).split())
+    return _PREFIX.sub("", text)
 
 
 @contextlib.contextmanager
@@ -160,4 +183,4 @@ def _captured_stderr() -> Iterator[List[str]]:
             os.close(saved)
             file.seek(0)
             text = file.read().decode("utf-8", "replace")
-            lines += [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+            lines += [line for line in text.splitlines() if plain(line)]

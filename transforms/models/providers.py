@@ -36,7 +36,7 @@ PROVIDERS: Tuple[Provider, ...] = (
     Provider(
         "Tensorrt",
         "TensorrtExecutionProvider",
-        "rembg-beam[gpu] and TensorRT",
+        "rembg-beam[tensorrt]",
         "Linux, Windows; NVIDIA",
     ),
     Provider("Azure", "AzureExecutionProvider", "rembg-beam[cpu]", "everywhere"),
