@@ -19,12 +19,11 @@ GPU_EXTRAS ?= gpu gpu-cuda13 tensorrt tensorrt-cuda13
 # Where NAME.jpg and what U²-Net made of it, NAME.rembg.png, lie for eval-tiny; may be absent.
 PHOTOS ?= photos
 
-# What bench can measure here beside the CPU: OpenVINO in bf16, and CUDA.
+# What bench can measure here beside the CPU: OpenVINO in bf16.
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
-NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test test-latest reference docs soak test-engines test-openvino bench eval-tiny train-tiny
-.PHONY: test-gpu-install test-training clean
+.PHONY: help demo test test-latest reference docs soak test-engines test-openvino test-gpu bench bench-gpu
+.PHONY: eval-tiny train-tiny test-gpu-install test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
@@ -35,6 +34,8 @@ help:
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
+	@echo "make test-gpu  the tests on an NVIDIA GPU, in an environment of its own; three minutes"
+	@echo "make bench-gpu  speed there against onnxruntime alone, in the same one; five minutes"
 	@echo "make test-gpu-install  each extra for NVIDIA's GPUs brings all libraries; needs no GPU"
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
@@ -97,16 +98,22 @@ $(OPENVINO)/dev: pyproject.toml setup.py
 	$(OPENVINO)/bin/python -m pip install --quiet --editable '.[openvino,dev]'
 	touch $@
 
-bench: $(VENV)/bench $(if $(AMX),$(OPENVINO)/dev) $(if $(NVIDIA),$(GPU)/dev)
+bench: $(VENV)/bench $(if $(AMX),$(OPENVINO)/dev)
 	$(BIN)/python benchmarks/bench.py
 
 $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,bench]'
 	touch $@
 
-$(GPU)/dev: pyproject.toml setup.py constraints.txt
+test-gpu: $(GPU)/run
+	$(GPU)/bin/pytest -m gpu
+
+bench-gpu: $(GPU)/run
+	$(GPU)/bin/python benchmarks/on_gpu.py
+
+$(GPU)/run: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(GPU)
-	$(GPU)/bin/python -m pip install --quiet $(TESTED) --editable '.[gpu,dev]'
+	$(GPU)/bin/python -m pip install --quiet $(TESTED) --editable '.[gpu]' pytest
 	touch $@
 
 # One after the other: each takes 4 GB, or more with TensorRT.

@@ -51,7 +51,6 @@ PARTS = {
     "many": Part("Many pictures", long.many),
     "web": Part("Pictures of the web", web.web),
     "openvino": Part("OpenVINO with bf16", providers.openvino),
-    "cuda": Part("CUDA", providers.cuda),
 }
 
 
@@ -61,7 +60,7 @@ def main() -> int:
     start = time.monotonic()
     print(report.about(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments.repeats, arguments.quick, arguments.provider)
+        bench = Bench(Path(folder), arguments.repeats, arguments.quick)
         if not bench.quick:
             sides.warm_up(bench)
         found = [_measured(PARTS[name], bench) for name in PARTS if name in arguments.only]
@@ -85,7 +84,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="tiny numbers, once: the figures mean nothing"
     )
-    parser.add_argument("--provider", default="CUDA", help="what the CUDA section runs on")
     parser.add_argument(
         "--output", type=Path, help=f"default {RESULTS.name} for a whole run, else none"
     )

@@ -2,7 +2,8 @@
 Run as `python floor.py GRAPH PICTURES CALLERS BATCH PROVIDER`.
 
 On the CPU each call has the cores divided by the callers. PROVIDER is `CPU`, `CUDA`, or one with
-options as `rembg-beam run --provider` takes them; it must be the one in use.
+options as `rembg-beam run --provider` takes them; it must have every convolution of the graph, by
+onnxruntime's own record.
 
 `python floor.py GRAPH FOLDER PROVIDER` prints the largest difference that a provider makes to the
 graph's first output over a folder's photos, as JSON.
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from rembg_beam.transforms.models import placement, rembg_session
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -29,9 +32,11 @@ def open_session(path: str, callers: int, provider: str) -> Any:
     if name == "CPU":
         options.intra_op_num_threads = max(1, len(os.sched_getaffinity(0)) // callers)
     providers = [(full, json.loads(given or "{}"))]
+    options.add_session_config_entry(rembg_session.RECORD, "1")
     session = onnxruntime.InferenceSession(path, options, providers=providers)
-    if session.get_providers()[0] != full:
-        raise RuntimeError(f"onnxruntime runs it on {session.get_providers()[0]}, not on {full}")
+    found = placement.assignment(session)
+    if not placement.is_in_use(found, (full,)):
+        raise RuntimeError(f"onnxruntime runs it on {found.provider}, not on {full}")
     return session
 
 

@@ -1,6 +1,8 @@
 """U²-Net and U²-Netp with random weights: the published architecture (Qin et al., 2020,
 arXiv:2005.09007), 119 convolutions, seven outputs, a symbolic batch axis. They cost what the real
-ones cost; their masks mean nothing, but cover as much of a photo as a subject does.
+ones cost; their masks mean nothing, but cover as much of a photo as a subject does. IS-Net (Qin et
+al., 2022, arXiv:2203.03041) is U²-Net behind a convolution of stride 2, for 1024 pixels, with the
+first side output alone.
 
 The published counts are of the network in training: 44.01 M (44,009,869) and 1.13 M (1,131,181)
 parameters, of which each batch norm's scale and shift are two for every channel of 112
@@ -44,7 +46,23 @@ U2NETP = (
     *(Stage(depth, 16, 64) for depth in (7, 6, 5, 4, 0, 0)),
     *(Stage(depth, 16, 64) for depth in (0, 4, 5, 6, 7)),
 )
-GRAPHS = {"u2net": U2NET, "u2netp": U2NETP}
+
+
+class Graph(NamedTuple):
+    """A network: its blocks, its side in pixels, its names, and how much its input is shrunk."""
+
+    stages: Tuple[Stage, ...]
+    size: int = SIZE
+    input: str = "input.1"
+    outputs: Sequence[str] = OUTPUTS
+    stride: int = 1
+
+
+GRAPHS = {
+    "u2net": Graph(U2NET),
+    "u2netp": Graph(U2NETP),
+    "isnet-general-use": Graph(U2NET, 1024, "input_image", ("output_image",), 2),
+}
 
 # What the weights of the side outputs are scaled by. Without batch norms a random network's
 # activations grow, and its maps would be 1 nearly everywhere, in which no difference shows.
@@ -55,7 +73,7 @@ SIDES = 0.1
 FOREGROUND = 0.4
 GAIN = 20.0
 
-# rembg's, for these models.
+# rembg's, for U²-Net.
 MEAN = np.array([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
 DEVIATION = np.array([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
 
@@ -71,6 +89,8 @@ class _Builder:
         self.nodes: List[Any] = []
         self.weights: List[Any] = []
         self.random = np.random.default_rng(0)
+        # Where the weights of the last convolution begin.
+        self.last = 0
 
     def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"{kind}_{len(self.nodes)}"
@@ -83,14 +103,25 @@ class _Builder:
         return name
 
     def convolve(
-        self, x: str, channels: int, out: int, dilation: int = 1, kernel: int = 3, scale: float = 1
+        self,
+        x: str,
+        channels: int,
+        out: int,
+        dilation: int = 1,
+        kernel: int = 3,
+        scale: float = 1,
+        stride: int = 1,
     ) -> str:
         shape = (out, channels, kernel, kernel)
         spread = scale * np.sqrt(2 / (channels * kernel * kernel))
+        self.last = len(self.weights)
         weight = self.constant(self.random.normal(0, spread, shape))
         bias = self.constant(np.zeros(out))
         pad = dilation if kernel == 3 else 0
-        return self.node("Conv", [x, weight, bias], pads=[pad] * 4, dilations=[dilation] * 2)
+        own = {"pads": [pad] * 4, "dilations": [dilation] * 2}
+        if stride > 1:
+            own["strides"] = [stride] * 2
+        return self.node("Conv", [x, weight, bias], **own)
 
     def block(self, x: str, channels: int, out: int, dilation: int = 1) -> str:
         return self.node("Relu", [self.convolve(x, channels, out, dilation)])
@@ -139,33 +170,39 @@ def write(place: Path, model: str) -> Path:
     """A model's graph in that folder, written when it is first asked for."""
     path = home(place) / "models" / model / f"{model}.onnx"
     if not path.exists():
-        build = _build(GRAPHS[model])
-        _save(path, build)
-        _fit(path, build)
-        _save(path, build)
+        graph = GRAPHS[model]
+        build = _build(graph)
+        _save(path, build, graph)
+        _fit(path, build, graph)
+        _save(path, build, graph)
     return path
 
 
-def _fit(path: Path, build: _Builder) -> None:
+def tensor(graph: Graph, seed: int) -> Any:
+    """float32 [1, 3, size, size], of a photo."""
+    small = photos.scene((graph.size, graph.size), seed).transpose(2, 0, 1)[None] / 255
+    return ((small - MEAN) / DEVIATION).astype(np.float32)
+
+
+def _fit(path: Path, build: _Builder, graph: Graph) -> None:
     """Sets the last convolution so that the photos' mask has a subject, a soft edge, a background.
 
     The time of a PNG follows from how much of its picture is transparent.
     """
     model = onnx.load(str(path))
-    fused = model.graph.node[-len(OUTPUTS)].input[0]
+    fused = model.graph.node[-len(graph.outputs)].input[0]
     model.graph.output.append(onnx.ValueInfoProto(name=fused))
-    small = photos.scene((SIZE, SIZE), 0).transpose(2, 0, 1)[None] / 255
-    tensor = ((small - MEAN) / DEVIATION).astype(np.float32)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    (logits,) = session.run([fused], {"input.1": tensor})
-    weight, bias = map(numpy_helper.to_array, build.weights[-2:])
+    (logits,) = session.run([fused], {graph.input: tensor(graph, 0)})
+    own = slice(build.last, build.last + 2)
+    weight, bias = map(numpy_helper.to_array, build.weights[own])
     gain = GAIN / logits.std()
     fitted = weight * gain, (bias - np.quantile(logits, 1 - FOREGROUND)) * gain
-    build.weights[-2:] = [
+    build.weights[own] = [
         numpy_helper.from_array(values.astype(np.float32), tensor.name)
-        for values, tensor in zip(fitted, build.weights[-2:], strict=True)
+        for values, tensor in zip(fitted, build.weights[own], strict=True)
     ]
 
 
@@ -188,7 +225,7 @@ def write_without(place: Path) -> Path:
         nothing = build.node("Mul", [pixel, build.constant([0])])
         mask = build.node("Add", [nothing, build.constant(disc[None, None])])
         build.nodes += [helper.make_node("Identity", [mask], [name]) for name in OUTPUTS]
-        _save(path, build)
+        _save(path, build, GRAPHS[WITHOUT])
     return path
 
 
@@ -207,13 +244,16 @@ def _facts(model: str, path: Path) -> str:
     return (
         f"- {model}: {len(convolutions)} convolutions, {(stored + norms) / 1e6:.2f} M parameters "
         f"({stored / 1e6:.2f} M with batch norms folded), {path.stat().st_size / 1e6:.1f} MB, "
-        f"{len(OUTPUTS)} outputs"
+        f"{len(GRAPHS[model].outputs)} outputs"
     )
 
 
-def _build(stages: Tuple[Stage, ...]) -> _Builder:
+def _build(graph: Graph) -> _Builder:
     build = _Builder()
-    x, channels = "input.1", 3
+    stages = graph.stages
+    x, channels = graph.input, 3
+    if graph.stride > 1:
+        x, channels = build.convolve(x, channels, 64, stride=graph.stride), 64
     encoded: List[Tuple[str, int]] = []
     for index, stage in enumerate(stages[:6]):
         x = build.stage(build.pool(x) if index else x, channels, stage)
@@ -224,21 +264,23 @@ def _build(stages: Tuple[Stage, ...]) -> _Builder:
         joined = build.join(build.enlarge(decoded[-1][0], 2), skip)
         decoded.append((build.stage(joined, decoded[-1][1] + width, stage), stage.out))
     sides = [
-        build.enlarge(build.convolve(y, width, 1, scale=SIDES), 2**level)
-        for level, (y, width) in enumerate(reversed(decoded))
+        build.enlarge(build.convolve(y, width, 1, scale=SIDES), graph.stride * 2**level)
+        for level, (y, width) in enumerate(reversed(decoded[-1:] if graph.stride > 1 else decoded))
     ]
-    fused = build.convolve(build.join(*sides), 6, 1, kernel=1)
-    for name, y in zip(OUTPUTS, [fused, *sides], strict=True):
+    if len(sides) > 1:
+        sides.insert(0, build.convolve(build.join(*sides), 6, 1, kernel=1))
+    for name, y in zip(graph.outputs, sides, strict=True):
         build.nodes.append(helper.make_node("Sigmoid", [y], [name]))
     return build
 
 
-def _save(path: Path, build: _Builder) -> None:
+def _save(path: Path, build: _Builder, graph: Graph) -> None:
     def tensor(name: str, channels: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, SIZE, SIZE])
+        shape = ["N", channels, graph.size, graph.size]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
-    outputs = [tensor(name, 1) for name in OUTPUTS]
-    graph = helper.make_graph(build.nodes, "u2net", [tensor("input.1", 3)], outputs, build.weights)
+    ends = [tensor(graph.input, 3)], [tensor(name, 1) for name in graph.outputs]
+    made = helper.make_graph(build.nodes, "u2net", *ends, build.weights)
     opset = [helper.make_opsetid("", 17)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+    onnx.save(helper.make_model(made, opset_imports=opset, ir_version=8), str(path))

@@ -55,13 +55,11 @@ class Bench(NamedTuple):
       place: a temporary folder for photos, graphs and outputs.
       repeats: how often each figure is taken; medians are shown.
       quick: tiny numbers, to see that everything runs; the figures mean nothing.
-      provider: what the CUDA section runs on.
     """
 
     place: Path
     repeats: int
     quick: bool
-    provider: str = "CUDA"
 
 
 Side = Callable[[int], Cost]
@@ -209,13 +207,17 @@ def answered(
     home: Optional[Path] = None,
     through: Sequence[Any] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
+    timeout: Optional[float] = None,
 ) -> Any:
-    """What a command prints as JSON, or the one `through` which it is run."""
+    """What a command prints as JSON, or the one `through` which it is run; in so many seconds."""
     environment: Dict[str, str] = {**os.environ, "MODEL_CHECKSUM_DISABLED": "1", **variables}
     if home is not None:
         environment["REMBG_HOME"] = str(home)
     words = list(map(str, [*through, *command]))
-    done = subprocess.run(words, env=environment, capture_output=True)
+    try:
+        done = subprocess.run(words, env=environment, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise SideFailed(f"{_shown(command)}: it took more than {timeout:.0f} seconds")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise SideFailed(f"{_shown(command)}: {said[-1] if said else 'no word why'}")
@@ -244,10 +246,9 @@ def warm_up(bench: Bench) -> None:
 
 
 def with_provider(name: str) -> Optional[Path]:
-    """The Python whose onnxruntime lists a provider: this one, or a sister environment's."""
+    """The Python whose onnxruntime lists a provider: this one, or its sister's."""
     code = f"import onnxruntime as o; assert '{name}' in ' '.join(o.get_available_providers())"
-    sisters = [ROOT / folder / "bin" / "python" for folder in (".venv-openvino", ".venv-gpu")]
-    for python in filter(Path.exists, [PYTHON, *sisters]):
+    for python in filter(Path.exists, [PYTHON, ROOT / ".venv-openvino" / "bin" / "python"]):
         if subprocess.run([python, "-c", code], capture_output=True).returncode == 0:
             return python
     return None

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_bars_are_met_without_rounding(module: Any) -> None:
 
 
 def test_doctests_hold(module: Any) -> None:
-    for name in ("report", "speed", "card"):
+    for name in ("card", "gpu_ours", "on_gpu", "report", "speed"):
         found = doctest.testmod(module(name))
         assert found.attempted and not found.failed
 
@@ -82,3 +83,36 @@ def test_a_quick_run_of_a_section(root: Path, tmp_path: Path) -> None:
     assert "## Memory" in text and "pixels equal" not in text
     (row,) = (line for line in text.splitlines() if line.startswith("| peak memory, 500"))
     assert "not measured" not in row
+
+
+# Loaded by every process when it starts.
+ON_AN_EMULATED_CARD = """
+import sys
+sys.path.insert(0, {tests!r})
+from support import card
+emulated = card.emulated()
+emulated.__enter__()
+"""
+
+
+@pytest.mark.long
+def test_a_quick_run_on_an_emulated_gpu(root: Path, tmp_path: Path) -> None:
+    """One whose nvidia-smi has no number for how busy it is."""
+    (tmp_path / "sitecustomize.py").write_text(
+        ON_AN_EMULATED_CARD.format(tests=str(root / "tests"))
+    )
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho '[N/A]'\n")
+    smi.chmod(0o755)
+    output = tmp_path / "results.md"
+    done = subprocess.run(
+        [sys.executable, root / "benchmarks" / "on_gpu.py", "--quick", "--output", output],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split(" | ") for line in output.read_text().splitlines() if "u2netp" in line]
+    assert [(len(row), row[1]) for row in rows] == [(10, "fp32"), (10, "TF32"), (10, "fp16")]
+    assert [row[7] for row in rows] == ["-"] * 3
+    assert [row[9].rstrip(" |") == "0.00" for row in rows] == [True, True, False]
