@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import first
+import gil
 import long
 import models
 import providers
@@ -43,6 +44,7 @@ PARTS = {
     "first": Part("The first seconds", first.measure),
     "speed": Part("Speed", speed.speed),
     "cpu": Part("CPU beside the model", speed.cpu),
+    "gil": Part("Python's lock", gil.measure),
     "memory": Part("Memory", long.memory),
     "batch": Part("Batches", models.batch),
     "tiny": Part("The bundled model", models.tiny),
