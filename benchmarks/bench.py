@@ -21,6 +21,7 @@ from typing import Callable, NamedTuple
 
 import card
 import first
+import gil
 import long
 import models
 import providers
@@ -44,6 +45,7 @@ PARTS = {
     "first": Part("The first seconds", first.measure),
     "speed": Part("Speed", speed.speed),
     "cpu": Part("CPU beside the model", speed.cpu),
+    "gil": Part("Python's lock", gil.measure),
     "memory": Part("Memory", long.memory),
     "batch": Part("Batches", models.batch),
     "card": Part("A simulated card", card.card),

@@ -124,6 +124,7 @@ BARS = (
     Bar("u2netp 12 plain", "12 MP, U²-Netp, against the plain DoFn", 8, 10, 1, at_least=True),
     Bar("cpu 0.67", "CPU per picture above the floor's, 0.67 MP", 25, 16, 1, " ms"),
     Bar("cpu 2.7", "CPU per picture above the floor's, 2.7 MP", 95, 60, 1, " ms"),
+    Bar("gil", "Python's lock held per picture, 0.67 MP", 1.0, 0.6, 2, " ms"),
     Bar("memory", "peak memory, 500 pictures of 12 MP against 50", 1.15, 1.0, 3),
     Bar(
         "card",

@@ -1,10 +1,12 @@
 """`make bench`: its graphs are the published ones, its bars are judged strictly, and it runs."""
 
 import doctest
+import hashlib
 import importlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,19 @@ def test_the_graph_has_the_published_size(module: Any, tmp_path: Path) -> None:
         "- u2netp: 119 convolutions, 1.13 M parameters (1.13 M with batch norms folded), 4.5 MB, "
         "7 outputs"
     )
+
+
+def test_the_lock_is_seen_held_and_released(module: Any) -> None:
+    def spin() -> None:
+        end = time.perf_counter() + 0.2
+        while time.perf_counter() < end:
+            pass
+
+    data = bytes(20_000_000)
+    spun = module("gil").watched(spin)
+    hashed = module("gil").watched(lambda: [hashlib.sha256(data) for _ in range(5)])
+    assert spun.looks > 20 and spun.held_seconds > 0.9 * spun.seconds
+    assert hashed.looks > 20 and hashed.held_seconds < 0.2 * hashed.seconds
 
 
 def test_the_graph_without_a_model_has_its_signature(module: Any, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ rembg shrinks the picture to the graph's input, makes a tensor of it, runs the g
 map to a mask and enlarges that to the picture's size. `members` are for a subclass of a session
 class of rembg's: methods that do the first two and the last by `normalize` and `fast.resample`, and
 leave all else to rembg; only those whose originals are known to do just that. A class with
-`takes_pixels` also takes a picture that has `size` and `pixels` in place of an image of Pillow's.
+`takes_pixels` also takes a picture that has `size` and `pixels` in place of an image of Pillow's,
+and gives it arrays in place of images.
 
 rembg's `predict` returns masks alone, each stretched to its own minimum and maximum, so that a map
 whose peak is 0.001 becomes a mask like any other. So it is called, for each picture, on a copy of
@@ -53,7 +54,7 @@ class Recording(StandIn):
 
 def predict(
     session: Any, picture: Any, arguments: Mapping[str, Any]
-) -> Tuple[List[Image.Image], List[Run]]:
+) -> Tuple[List[Any], List[Run]]:
     """The masks of a picture, and the runs they were made of.
 
     Args:
@@ -62,8 +63,8 @@ def predict(
       arguments: keyword arguments of `predict`.
 
     Returns:
-      Masks, mode L, of the picture's size, where a flat map gives zeros; and the runs of
-      `inner_session`, none for a session without one.
+      Masks of the picture's size, where a flat map gives zeros: uint8 [height, width], or images of
+      mode L; and the runs of `inner_session`, none for a session without one.
     """
     image = picture if getattr(session, "takes_pixels", False) else picture.image
     recorded, runs = _recorded(session)
@@ -131,11 +132,13 @@ def _normalize(
 
 
 def _predict_of(base: Any) -> Any:
-    def predict(self: Any, img: Any, *args: Any, **kwargs: Any) -> List[Image.Image]:
+    def predict(self: Any, img: Any, *args: Any, **kwargs: Any) -> List[Any]:
         recorded, runs = _recorded(self)
         # rembg enlarges the mask to the size of what it is given: its own, nothing to do.
         (mask,) = base.predict(recorded, _OfTheMasksSize(img, runs), *args, **kwargs)
-        return [Image.fromarray(resize(np.asarray(mask), img.size))]
+        enlarged = resize(np.asarray(mask), img.size)
+        # Between an array and an image of Pillow's lie three copies, under Python's lock.
+        return [enlarged if hasattr(img, "pixels") else Image.fromarray(enlarged)]
 
     return predict
 

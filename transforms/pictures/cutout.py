@@ -54,7 +54,7 @@ def part_suffixes(options: RemoveOptions, mask_names: Sequence[str]) -> Tuple[st
 
 def cut_out(
     picture: Picture,
-    masks: Sequence[Image.Image],
+    masks: Sequence[Any],
     options: RemoveOptions,
     *,
     mask_names: Sequence[str] = (),
@@ -64,7 +64,7 @@ def cut_out(
 
     Args:
       picture: of any mode, upright.
-      masks: that the model found, mode L, of the picture's size.
+      masks: that the model found, of the picture's size: uint8 [height, width] or mode L.
       options: this picture's.
       mask_names: of a model with several masks, in the order of its `predict`.
       vitmatte: a variant of ViTMatte -> onnxruntime's session; None for rembg's own.
@@ -79,8 +79,10 @@ def cut_out(
 class _Predicted:
     """A session whose masks are known."""
 
-    def __init__(self, masks: Sequence[Image.Image]) -> None:
-        self.masks = list(masks)
+    def __init__(self, masks: Sequence[Any]) -> None:
+        self.masks = [
+            Image.fromarray(mask) if isinstance(mask, np.ndarray) else mask for mask in masks
+        ]
 
     def predict(self, image: Image.Image, **arguments: Any) -> List[Image.Image]:
         return list(self.masks)
@@ -88,7 +90,7 @@ class _Predicted:
 
 def _removed(
     picture: Picture,
-    masks: Sequence[Image.Image],
+    masks: Sequence[Any],
     options: RemoveOptions,
     vitmatte: Optional[Vitmatte],
 ) -> Tuple[Any, Optional[str]]:
@@ -102,7 +104,7 @@ def _removed(
     return _matted(picture, masks, options.bounded(picture.size), vitmatte)
 
 
-def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
+def _plain(picture: Picture, masks: Sequence[Any], options: RemoveOptions) -> Any:
     fast = plain.twin.fast()
     if fast is not None:
         return fast(picture.pixels, np.asarray(masks[0]))
@@ -112,7 +114,7 @@ def _plain(picture: Picture, masks: Sequence[Image.Image], options: RemoveOption
 
 def _matted(
     picture: Picture,
-    masks: Sequence[Image.Image],
+    masks: Sequence[Any],
     options: RemoveOptions,
     vitmatte: Optional[Vitmatte],
 ) -> Tuple[Any, Optional[str]]:
@@ -140,11 +142,11 @@ def _with_alpha_to_come(image: Image.Image, options: RemoveOptions) -> Image.Ima
     return image
 
 
-def _by_rembg(image: Image.Image, masks: Sequence[Image.Image], options: RemoveOptions) -> Any:
+def _by_rembg(image: Image.Image, masks: Sequence[Any], options: RemoveOptions) -> Any:
     import rembg
 
     return rembg.remove(image, **_arguments(masks, options))
 
 
-def _arguments(masks: Sequence[Image.Image], options: RemoveOptions) -> Dict[str, Any]:
+def _arguments(masks: Sequence[Any], options: RemoveOptions) -> Dict[str, Any]:
     return {**options.arguments(), "session": _Predicted(masks)}

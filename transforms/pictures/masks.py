@@ -1,13 +1,14 @@
 """A model's masks -> what they say of the picture.
 
-In: masks of a picture, mode L. Out: the share of foreground. `check_mask` raises `EmptyMask` for a
-picture in which the model found nothing, where the options don't want it written all the same.
+In: masks of a picture, uint8 [height, width] or images of mode L. Out: the share of foreground.
+`check_mask` raises `EmptyMask` for a picture in which the model found nothing, where the options
+don't want it written all the same.
 """
 
 import functools
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
-from PIL import Image, ImageChops
+import numpy as np
 
 from .options import RemoveOptions
 
@@ -19,17 +20,17 @@ class EmptyMask(ValueError):
     """The model found nothing in the picture."""
 
 
-def foreground_share(masks: Sequence[Image.Image]) -> float:
+def foreground_share(masks: Sequence[Any]) -> float:
     """The share of pixels that are foreground in any of the masks, 0 to 1.
 
-    >>> foreground_share([Image.new("L", (2, 2), 200), Image.new("L", (2, 2))])
+    >>> foreground_share([np.full((2, 2), 200, np.uint8), np.zeros((2, 2), np.uint8)])
     1.0
     """
-    counts = functools.reduce(ImageChops.lighter, masks).histogram()
-    return sum(counts[FOREGROUND:]) / sum(counts)
+    levels = functools.reduce(np.maximum, map(np.asarray, masks))
+    return int(np.count_nonzero(levels >= FOREGROUND)) / levels.size
 
 
-def check_mask(masks: Sequence[Image.Image], peak: Optional[float], options: RemoveOptions) -> None:
+def check_mask(masks: Sequence[Any], peak: Optional[float], options: RemoveOptions) -> None:
     """Raises `EmptyMask` unless something was found or the picture is written anyway.
 
     Args:
@@ -44,5 +45,5 @@ def check_mask(masks: Sequence[Image.Image], peak: Optional[float], options: Rem
             f"the model found nothing in it: the peak of its map is {peak:.3g}, below "
             f"empty_mask_peak={options.empty_mask_peak:g}"
         )
-    if not any(mask.getbbox() for mask in masks):
+    if not any(np.max(mask) for mask in masks):
         raise EmptyMask("the model found nothing in it: its mask is empty")
