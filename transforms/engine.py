@@ -24,7 +24,7 @@ from .pictures.encode import FORMATS, Encoding, encode
 from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
-from .runtime import allocator, memory, slow
+from .runtime import memory, slow
 from .setting import Setting
 
 # In place of a provider's name, for a model that is a service.
@@ -95,7 +95,6 @@ class Engine:
     def open(self) -> Loaded:
         """Makes the process's session, or takes the one that is there, until `close`."""
         memory.budget(self.max_memory)
-        allocator.keep_freed()
         self._holding = threading.Lock()
         loaded = self._hold(self.session)
         if self.options.uses_pymatting():
