@@ -19,6 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+import card
 import first
 import long
 import models
@@ -45,6 +46,7 @@ PARTS = {
     "cpu": Part("CPU beside the model", speed.cpu),
     "memory": Part("Memory", long.memory),
     "batch": Part("Batches", models.batch),
+    "card": Part("A simulated card", card.card),
     "tiny": Part("The bundled model", models.tiny),
     "many": Part("Many pictures", long.many),
     "web": Part("Pictures of the web", web.web),

@@ -60,10 +60,19 @@ def call(batch: Union[Batching, Recording], value: float) -> float:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(-99, 99), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
-def test_every_caller_gets_its_own(values: List[int], max_size: int, fixed: bool) -> None:
+@given(
+    st.lists(st.integers(-99, 99), min_size=1, max_size=40),
+    st.integers(1, 9),
+    st.booleans(),
+    st.sampled_from([None, 1, 2]),
+)
+def test_every_caller_gets_its_own(
+    values: List[int], max_size: int, fixed: bool, at_once: Any
+) -> None:
     sizes = (1, max_size) if fixed else ()
-    batch = Batching(inner := Doubling(), max_size=max_size, wait_msecs=1, sizes=sizes)
+    batch = Batching(
+        inner := Doubling(), max_size=max_size, at_once=at_once, wait_msecs=1, sizes=sizes
+    )
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(lambda value: call(batch, value), values))
     assert results == [2 * value for value in values]
@@ -96,6 +105,49 @@ def test_without_batches_calls_run_side_by_side() -> None:
     batch = Batching(Meeting(), max_size=1)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda value: call(batch, value), range(4))) == [0, 2, 4, 6]
+
+
+def test_full_batches_run_two_at_once_and_no_more() -> None:
+    """What comes meanwhile gathers; one that is not full waits until nothing runs."""
+    running: List[int] = []
+    most: List[List[int]] = []
+    together = threading.Barrier(2)
+
+    class Meeting(Doubling):
+        def run(self, names: Any, feeds: Any, options: Any = None) -> Any:
+            running.append(len(feeds["x"]))
+            most.append(list(running))
+            if len(feeds["x"]) == 4:
+                together.wait(10)
+            time.sleep(0.02)
+            running.remove(len(feeds["x"]))
+            return super().run(names, feeds)
+
+    batch = Batching(inner := Meeting(), max_size=4, at_once=2, wait_msecs=1000, sizes=(1, 2, 4))
+    with ThreadPoolExecutor(18) as pool:
+        assert list(pool.map(lambda value: call(batch, value), range(18))) == [*range(0, 36, 2)]
+    assert inner.sizes == [4, 4, 4, 4, 2]
+    assert max(map(len, most)) == 2 and [2] in most
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_single_runs_of_a_gpu_are_as_few_at_once(at_once: int) -> None:
+    """Each takes the memory of its activations."""
+    running: List[int] = []
+    most: List[int] = []
+
+    class Watched(Doubling):
+        def run(self, *arguments: Any) -> Any:
+            running.append(1)
+            most.append(len(running))
+            found = super().run(*arguments)
+            running.pop()
+            return found
+
+    batch = Batching(Watched(seconds=0.005), max_size=1, at_once=at_once)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda value: call(batch, value), range(16))) == [*range(0, 32, 2)]
+    assert max(most) == at_once
 
 
 def test_a_failed_batch_is_rerun_one_by_one() -> None:
@@ -417,7 +469,7 @@ def test_threads_follow_from_what_really_runs(monkeypatch: pytest.MonkeyPatch) -
     loaded = opening.Loaded(None, "CPUExecutionProvider", 1.0)
     assert default_threads(loaded) == 1
     assert default_threads(loaded._replace(batch=4)) == 9
-    assert default_threads(loaded._replace(provider="CUDAExecutionProvider", batch=16)) == 33
+    assert default_threads(loaded._replace(provider="CUDAExecutionProvider", batch=16)) == 49
 
 
 @pytest.mark.parametrize("name", ["birefnet-general", "u2netp", "sam", "u2net_cloth_seg"])

@@ -51,9 +51,27 @@ def test_bars_are_met_without_rounding(module: Any) -> None:
 
 
 def test_doctests_hold(module: Any) -> None:
-    for name in ("gpu_ours", "on_gpu", "report", "speed"):
+    for name in ("card", "gpu_ours", "on_gpu", "report", "speed"):
         found = doctest.testmod(module(name))
         assert found.attempted and not found.failed
+
+
+def test_a_simulated_card_computes_one_batch_after_another(module: Any, tmp_path: Path) -> None:
+    """In the whole transform, of real JPEGs."""
+    card, sides = module("card"), module("sides")
+    bench = sides.Bench(tmp_path, 1, True)
+    found = card.measured(bench, card.Kind(20, 10))
+    assert 0 < found.busy <= 1.001 and 1 <= found.batch <= card.QUICK
+    assert len(list((tmp_path / "card").glob("*.png"))) == card.QUICK
+    one = card.of_rate(310)
+    assert one.rate == pytest.approx(310) and one.launch / one.each == pytest.approx(2 / 3.1)
+
+
+def test_a_card_that_the_cores_can_feed_is_busy(module: Any) -> None:
+    card = module("card")
+    kind = card.of_rate(card.SHARE * 1000 * 8 / card.AROUND_MSECS)
+    found = card.simulated(kind, 8, at_once=2, threads=56, pictures=320)
+    assert found.busy >= 0.95 and found.batch >= 14
 
 
 def test_a_quick_run_of_a_section(root: Path, tmp_path: Path) -> None:

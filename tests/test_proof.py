@@ -19,6 +19,11 @@ from rembg_beam.transforms.models.proof import MasksMove, Tried
 Emulate = Callable[[Dict[int, inexact.Kernel]], None]
 
 
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def emulate(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Emulate:
     """Has sessions run with a kernel for each size of batch."""
@@ -91,6 +96,23 @@ def test_nothing_is_compared_on_the_cpu(rembg_home: Path) -> None:
     assert (loaded.level_shift, loaded.batch_shift) == (None, None)
 
 
+def test_the_cpus_masks_are_computed_once_and_kept_where_they_can_be(
+    rembg_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(rembg_home / "models/u2netp/u2netp.onnx")
+    session = opening.open_session(standins.config("u2netp", rembg_home)).session
+    feeds = [each.feeds for each in proof.try_pictures(session)]
+    expected = [session.inner_session.run(None, each)[0] for each in feeds]
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "home"))
+    assert np.array_equal(proof._once_on_the_cpu(path, feeds), expected)
+    with monkeypatch.context() as patched:
+        patched.setattr(proof, "_on_the_cpu", None)
+        assert np.array_equal(proof._once_on_the_cpu(path, feeds), expected)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "file"))
+    assert np.array_equal(proof._once_on_the_cpu(path, feeds), expected)
+
+
 class Off:
     """A graph whose input is its map; batches are off by something."""
 
@@ -139,9 +161,8 @@ def test_where_the_opened_graph_is_another_no_batch_is_good() -> None:
 
 
 def test_half_precision_is_refused_with_figures_where_it_moves_masks_too_far(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: Callable[..., bytes]
+    encoded: Callable[..., bytes],
 ) -> None:
-    monkeypatch.setenv("REMBG_HOME", str(tmp_path))
     config = SessionConfig("tiny", precision="fp16", max_level_shift=0.01)
     refused = r"moves masks of 'tiny' by up to \d\.\d\d levels of 255 .* max_level_shift is 0\.01"
     with pytest.raises(MasksMove, match=refused):

@@ -9,6 +9,7 @@ from typing import Any, List
 
 import apache_beam as beam
 import pytest
+import yaml
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from rembg_beam.pipelines import cli, settings
@@ -103,6 +104,31 @@ def test_configs_load_and_build(path: Path, workplace: Path) -> None:
     pipeline = _pipeline(options)
     _ = pipeline | parsed.settings.job()
     assert "Remove backgrounds" in str(pipeline.to_runner_api())
+
+
+def test_processes_that_share_a_gpu_fit_together() -> None:
+    """Dataflow starts one for each vCPU of the machine, if it is not told otherwise."""
+    one, several = (
+        yaml.safe_load((ROOT / "configs" / name).read_text())
+        for name in ("dataflow-gpu.yaml", "dataflow-gpu-mps.yaml")
+    )
+    assert "no_use_multiple_sdk_containers" in one["beam"]["experiments"]
+    assert "no_use_multiple_sdk_containers" not in several["beam"]["experiments"]
+    (accelerator,) = several["beam"]["dataflow_service_options"]
+    (alone,) = one["beam"]["dataflow_service_options"]
+    assert accelerator == f"{alone};use_nvidia_mps" and ";count:1;" in accelerator
+    assert several["beam"]["sdk_container_image"] == one["beam"]["sdk_container_image"]
+    vcpus = int(several["beam"]["machine_type"].rpartition("-")[2])
+    path = str(ROOT / "configs" / "dataflow-gpu-mps.yaml")
+    remove: Any = _parse(["run", "--config", path]).settings.job().remove
+    ((_, options),) = remove.session.provider
+    assert vcpus * dict(options)["gpu_mem_limit"] <= 0.75 * 24e9, "of an L4"
+    assert remove.max_memory <= 0.5 * 4 * 2**30, "of what a g2-standard has for each vCPU"
+
+
+def test_no_config_has_fewer_threads_than_its_batches_take() -> None:
+    for path in (ROOT / "configs").glob("dataflow-*.yaml"):
+        assert "remove_threads" not in yaml.safe_load(path.read_text())
 
 
 def test_the_local_config_runs(workplace: Path, capfd: Any) -> None:

@@ -19,6 +19,7 @@ import pytest
 from support import kinds
 
 from rembg_beam.pipelines import cli
+from rembg_beam.transforms import RemoveBackground, SessionConfig
 from rembg_beam.transforms.folder import earlier, existing, layout, record
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.store import stores, uris
@@ -352,6 +353,14 @@ def test_a_picture_is_the_same_through_a_link(go: Any, tmp_path: Path, photos: P
     (tmp_path / "list").write_text(json.dumps(line))
     status, out, _ = go(inputs=["--input_list", str(tmp_path / "list")])
     assert status == 1 and out.startswith("0 written, 0 skipped, 1 failed")
+
+
+def test_half_precision_is_among_what_pixels_follow_from(tmp_path: Path) -> None:
+    full, half = (
+        record.settings_of(RemoveBackground(output=str(tmp_path), session=session))
+        for session in (SessionConfig("tiny"), SessionConfig("tiny", precision="fp16"))
+    )
+    assert half == {**full, "precision": "fp16"} != full
 
 
 def test_a_run_that_has_written_nothing_yet_keeps_its_settings(

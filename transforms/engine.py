@@ -14,7 +14,6 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from .elements import Cutout, Facts, Part, size_of
 from .models import catalogue, sessions
-from .models.batching import Run
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
 from .models.predicting import peak, predict
@@ -139,8 +138,7 @@ class Engine:
             if extras != "{}":
                 options = options.with_extras(json.loads(extras))
             with self._decoded(data, options, f"{name} ({len(data)} bytes)") as picture:
-                masks, runs = predict(self._held[self.session].session, picture, options.extras)
-                facts = self._facts(picture, masks, runs)
+                masks, facts = self._predicted(picture, options)
                 cutout = self._cutout(picture, masks, facts, options)
                 size = size_of(cutout)
                 return Removed(cutout, memory.budget().hold(memory.RESULT, size, wait=False))
@@ -196,11 +194,13 @@ class Engine:
         ]
         return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
 
-    def _facts(self, picture: Picture, masks: Any, runs: List[Run]) -> Facts:
-        width, height = picture.size
+    def _predicted(self, picture: Picture, options: RemoveOptions) -> Tuple[List[Any], Facts]:
+        """The masks of a picture, and what is known of it by then."""
         loaded = self._held[self.session]
+        masks, runs = predict(loaded.session, picture, options.extras)
+        width, height = picture.size
         has_map = bool(runs) and self._model.has_map
-        return Facts(
+        return masks, Facts(
             width=width,
             height=height,
             animated=picture.animated,

@@ -16,9 +16,10 @@ from . import coders as coders
 from .elements import Cutout, Facts, Failure, Stored, merged, size_of
 from .engine import Engine, Removed
 from .models import sessions
+from .models.batching import AT_ONCE
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
-from .models.providers import CPU
+from .models.providers import BATCHING, CPU
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
@@ -124,11 +125,13 @@ def _name(key: Any) -> str:
 def default_threads(loaded: Loaded) -> int:
     """How many pictures one process works on at once.
 
-    One for each core it may use; elsewhere than on the CPU, or with batches, as many more as are
-    in the batch that runs and in the one that gathers meanwhile.
+    One for each core it may use; elsewhere than on the CPU, or with batches, as many more as are in
+    the batches that run, two on a GPU, and in the one that gathers meanwhile.
     """
     from loky import cpu_count
 
     cores = int(cpu_count())
-    alone = loaded.provider == CPU.name and loaded.batch == 1
-    return cores if alone else cores + 2 * loaded.batch
+    if loaded.provider == CPU.name and loaded.batch == 1:
+        return cores
+    running = AT_ONCE if loaded.provider in BATCHING else 1
+    return cores + (running + 1) * loaded.batch

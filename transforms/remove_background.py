@@ -73,8 +73,8 @@ class RemoveBackground(beam.PTransform):
     )
     remove_threads: Optional[int] = setting(
         None,
-        "pictures in work at once in a process; default: its cores, and on a GPU as many more as a "
-        "batch has; each holds a decoded picture and an inference",
+        "pictures in work at once in a process; default: its cores, and on a GPU as many more as "
+        "three batches have; each holds a decoded picture and an inference",
         minimum=1,
     )
     write_threads: int = setting(

@@ -32,7 +32,8 @@ class Card:
 
     def __init__(self, path: str, kernels: Mapping[int, Kernel]) -> None:
         self.path, self.kernels = path, kernels
-        self.get_inputs = _session(path, FP32).get_inputs
+        plain = _session(path, FP32)
+        self.get_inputs, self.get_outputs = plain.get_inputs, plain.get_outputs
 
     def run(self, names: Any, feeds: Any, run_options: Any = None) -> List[Any]:
         (tensor,) = feeds.values()

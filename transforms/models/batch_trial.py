@@ -68,8 +68,11 @@ def try_batches(config: SessionConfig, path: str, proof: Proof) -> Tuple[Batches
         batching = session if opened == path else placement.place(config, (opened,)).session
         (inner,) = inner_sessions(batching)
         # A run for one picture is another where the graph is.
-        measured = measure(inner, sizes[batching is session :], proof.tried, proof.as_map)
-        found = judge(measured, _most(config, proof) if measured else LEVELS)
+        sizes = sizes[1:] if batching is session else sizes
+        measured = measure(inner, sizes, proof.tried, proof.as_map)
+        if measured.keys() <= {1} or (1 in sizes and 1 not in measured):
+            raise batch_axis.NoBatchAxis("its graph takes no batches")
+        found = judge(measured, _most(config, proof))
         if len(found.sizes) == 1:
             raise batch_axis.NoBatchAxis(_why_none(measured, found.most))
     except Exception as reason:
@@ -147,14 +150,12 @@ def _measured(inner: Any, size: int, tried: Sequence[Tried], as_map: Any) -> Mea
 
 
 def _why_none(measured: Mapping[int, Measured], most: float) -> str:
-    shifts = [each.level_shift for size, each in measured.items() if size > 1]
-    if not shifts:
-        return "its graph takes no batches"
     if not most:
         return "its batches are not bit-equal to single runs"
+    least = min(each.level_shift for each in measured.values())
     return (
-        f"batches of its graph give other masks: they move by {min(shifts):.2f} levels of 255 and "
-        f"more, and may by {most:.2f}"
+        f"batches of its graph give other masks: they move by {least:.2f} levels of 255 and more, "
+        f"and may by {most:.2f}"
     )
 
 

@@ -1,25 +1,35 @@
 """Dynamic batching: the calls of many threads, gathered into runs of one graph.
 
 `Batching` stands in for the `onnxruntime.InferenceSession` inside a rembg session, with the same
-`run`. A thread that calls it while nobody gathers becomes the one who does: it waits, milliseconds
-at most, for others to join, runs the graph once for all, deals the slices out, and hands the duty
-to the first of those who came meanwhile. While a batch runs, the next one grows.
+`run`. A thread that calls it while nobody gathers becomes the one who does: it waits for others to
+join, hands the duty to the first of those who come later, runs the graph once for all, and deals
+the slices out. A full batch runs at once, beside another one: while a card computes that, this one
+is stacked and lies there when the card is free. One that is not full waits, milliseconds at most,
+and for a card that has nothing to do.
 
 Batches have few, fixed sizes where a provider pays for each new one (a GPU's kernels are chosen by
 shape): one that is smaller is padded with its last picture. A batch that fails is run again one by
-one, so that an exception reaches only the caller whose picture it is.
+one, so that an exception reaches only the caller whose picture it is. One that the card has no
+memory for is run again in halves while nothing else runs there, and batches stay that small.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+
+from . import device_memory
 
 # By how much of a level, of 255, a batch may always move a mask before it is rounded: pixels that
 # lie so near to the next level get it.
 LEVELS = 0.1
+
+# Batches that a card is given at once: it starts the second without waiting for a thread of Python
+# to wake up, with its results of the first. A third gains nothing, and takes memory.
+AT_ONCE = 2
 
 # Batches that fail, one after another, before they are made smaller.
 FAILURES = 3
@@ -37,7 +47,7 @@ class Run(NamedTuple):
       exact: whether they are, to the bit, those of a run for this picture alone.
     """
 
-    outputs: List[Any]
+    outputs: Sequence[Any]
     exact: bool
 
 
@@ -51,6 +61,20 @@ class StandIn:
         if name == "inner":  # of an instance that is being copied
             raise AttributeError(name)
         return getattr(self.inner, name)
+
+    def run(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Sequence[Any]:
+        """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
+        return self.run_one(output_names, input_feed, run_options).outputs
+
+    def run_one(
+        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
+    ) -> Run:
+        """The same, and whether it is exact."""
+        if isinstance(self.inner, StandIn):
+            return self.inner.run_one(output_names, input_feed, run_options)
+        return Run(self.inner.run(output_names, input_feed, run_options), True)
 
 
 class _Call:
@@ -74,9 +98,11 @@ class Batching(StandIn):
 
     Args:
       inner: the session; all inputs and outputs have the batch as their first axis.
-      max_size: pictures in a batch at most; 1 for none: calls then run side by side.
-      wait_msecs: how long a batch that is not full waits for more, from its first call on. Raise
-        it for fuller batches, at the cost of so many milliseconds a picture when there are few.
+      max_size: pictures in a batch at most; 1 for none.
+      at_once: batches that run at once at most; None for any number.
+      wait_msecs: how long a batch that is not full waits for more, from its first call on, where
+        none runs. Raise it for fuller batches, at the cost of so many milliseconds a picture when
+        there are few.
       sizes: the sizes batches are padded to, the largest of them `max_size`; none for any size.
       error: by how much the map of a batch may differ from single runs, 0 if by no bit.
       most: levels by which it may move a mask; see `batch_trial`.
@@ -93,16 +119,18 @@ class Batching(StandIn):
         inner: Any,
         *,
         max_size: int = 1,
+        at_once: Optional[int] = None,
         wait_msecs: float = 5.0,
         sizes: Sequence[int] = (),
         error: float = 0.0,
         most: float = LEVELS,
         alone_exact: bool = True,
         as_map: Callable[[Any], Any] = np.asarray,
-        check: Callable[[List[Any]], None] = lambda outputs: None,
+        check: Callable[[Sequence[Any]], None] = lambda outputs: None,
     ) -> None:
         super().__init__(inner)
         self.max_size = max_size
+        self.at_once = at_once
         self.wait_seconds = wait_msecs / 1000
         self.sizes = tuple(sorted(sizes))
         self.error = error
@@ -116,18 +144,14 @@ class Batching(StandIn):
         self._waiting: List[_Call] = []
         self._changed = threading.Condition()
         self._led = False
-
-    def run(
-        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
-    ) -> List[Any]:
-        """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
-        return self.run_one(output_names, input_feed, run_options).outputs
+        self._running = 0
+        self._alone_wanted = 0
 
     def run_one(
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> Run:
-        """The same, and whether it is exact."""
-        if self.max_size == 1 or run_options is not None:
+        """As `StandIn.run_one`."""
+        if run_options is not None or (self.max_size == 1 and self.at_once is None):
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
@@ -136,7 +160,11 @@ class Batching(StandIn):
         return run
 
     def _alone(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Run:
-        return Run(self.inner.run(names, feeds, options), self.alone_exact)
+        return Run(self._outputs(names, feeds, options), self.alone_exact)
+
+    def _outputs(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Any:
+        with device_memory.told():
+            return self.inner.run(names, feeds, options)
 
     def _count(self, *, calls: int) -> None:
         with self._changed:
@@ -146,13 +174,14 @@ class Batching(StandIn):
     def _gathered(self, call: _Call) -> Run:
         with self._changed:
             self._waiting.append(call)
-            self._changed.notify_all()
-            call.leads, self._led = not self._led, True
+            if not self._led:
+                self._hand_on()
+            elif len(self._waiting) >= self.max_size and self._has_room():
+                self._changed.notify_all()
         try:
-            if not call.leads:
-                call.woken.wait()
+            call.woken.wait()
             if call.leads:
-                self._serve(self._batch())
+                self._lead()
         finally:
             self._leave(call)
         if call.error is not None:
@@ -160,30 +189,68 @@ class Batching(StandIn):
         assert call.run is not None
         return call.run
 
+    def _hand_on(self) -> None:
+        """The first of those who wait leads from here."""
+        self._led = bool(self._waiting)
+        if self._led:
+            self._waiting[0].leads = True
+            self._waiting[0].woken.set()
+
+    def _has_room(self) -> bool:
+        """Whether another batch may run."""
+        is_full = self.at_once is not None and self._running >= self.at_once
+        return not (is_full or self._alone_wanted)
+
+    def _lead(self) -> None:
+        batch = self._batch()
+        try:
+            self._serve(batch)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
     def _batch(self) -> List[_Call]:
-        """The first of those who wait, and who of the others is like it, once the wait is over."""
+        """The first of those who wait, and who of the others is like it, once they may run."""
         with self._changed:
-            end = self._waiting[0].arrived + self.wait_seconds
-            while len(self._waiting) < self.max_size:
-                left = end - time.monotonic()
-                if left <= 0:
+            while True:
+                first = self._waiting[0]
+                batch = [call for call in self._waiting if call.kind == first.kind]
+                left = first.arrived + self.wait_seconds - time.monotonic()
+                is_due = len(batch) >= self.max_size or (left <= 0 and not self._running)
+                if is_due and self._has_room():
                     break
-                self._changed.wait(left)
-            kind = self._waiting[0].kind
-            batch = [call for call in self._waiting if call.kind == kind][: self.max_size]
+                self._changed.wait(None if is_due or self._running else left)
+            batch = batch[: self.max_size]
             self._waiting = [call for call in self._waiting if call not in batch]
+            self._running += 1
+            first.leads = False
+            self._hand_on()
         return batch
 
-    def _serve(self, batch: List[_Call]) -> None:
+    def _serve(self, batch: List[_Call], *, runs_alone: bool = False) -> None:
+        """Runs a batch; if it fails, again in parts."""
+        before = self.max_size, self.at_once
+        runs_alone = runs_alone or self.at_once == self._running == 1
         try:
             self._run(batch)
+        except device_memory.OutOfMemory as error:
+            if runs_alone and len(batch) == 1:
+                batch[0].error = error
+                return
+            self._lower(len(batch) if runs_alone else None, before)
+            with contextlib.nullcontext() if runs_alone else self._while_nothing_runs():
+                rest = batch
+                while rest:
+                    part, rest = rest[: self.max_size], rest[self.max_size :]
+                    self._serve(part, runs_alone=True)
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
-            else:
-                self._note_failure(len(batch), error)
-                for call in batch:
-                    self._serve([call])
+                return
+            self._note_failure(len(batch), error)
+            for call in batch:
+                self._serve([call], runs_alone=runs_alone)
         finally:
             for call in batch:
                 if call.run is None and call.error is None:
@@ -196,7 +263,7 @@ class Batching(StandIn):
         feeds = {
             name: stacked([call.feeds[name] for call in batch], size) for name in batch[0].feeds
         }
-        outputs = self.inner.run(batch[0].names, feeds)
+        outputs = self._outputs(batch[0].names, feeds)
         self._count(calls=number)
         if number > 1:
             self._failed = 0
@@ -211,26 +278,61 @@ class Batching(StandIn):
 
     def _note_failure(self, size: int, error: Exception) -> None:
         """A batch that failed costs its pictures twice; where it keeps failing it gets smaller."""
-        self._failed += 1
-        if self._failed == 1:
+        with self._changed:
+            self._failed += 1
+            is_first, is_last = self._failed == 1, self._failed >= FAILURES
+            if is_last:
+                smaller = [each for each in self.sizes or (1, size // 2) if each < size]
+                self.max_size = min(self.max_size, max(smaller, default=1))
+                self._failed = 0
+        if is_first:
             _log.warning("a batch of %d failed and was run one by one: %s", size, error)
-        if self._failed >= FAILURES:
-            smaller = [each for each in self.sizes or (1, size // 2) if each < size]
-            self.max_size, self._failed = max(smaller, default=1), 0
+        if is_last:
             _log.warning("batches have at most %d pictures from here", self.max_size)
 
-    def _leave(self, call: _Call) -> None:
-        """Ends a call, and with the one that led its lead."""
+    def _lower(self, alone: Optional[int], before: Tuple[int, Optional[int]]) -> None:
+        """Memory ran out: from here on batches have half as many pictures, or run by turns.
+
+        Args:
+          alone: how many pictures the batch had, if it was the only one; None beside another,
+            where nothing is done if another thread has done so since.
+          before: `max_size` and `at_once` when the batch was begun.
+        """
         with self._changed:
-            if call in self._waiting:  # it was interrupted
-                self._waiting.remove(call)
-            if not call.leads:
+            if alone is None and (self.max_size, self.at_once) != before:
                 return
-            if self._waiting:
-                self._waiting[0].leads = True
-                self._waiting[0].woken.set()
+            half = (alone or self.max_size) // 2
+            sizes = self.sizes or (half,)
+            if alone is None and half not in sizes:
+                self.at_once = 1
             else:
-                self._led = False
+                smaller = max([size for size in sizes if 1 <= size <= half], default=1)
+                self.max_size = min(self.max_size, smaller)
+            now = self.max_size, self.at_once or "any number of"
+        _log.warning("memory of the provider ran out: from here on batches of %d, %s at once", *now)
+
+    @contextlib.contextmanager
+    def _while_nothing_runs(self) -> Iterator[None]:
+        """Within it the caller's batch is the only one."""
+        with self._changed:
+            self._alone_wanted += 1
+            self._running -= 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone_wanted -= 1
+
+    def _leave(self, call: _Call) -> None:
+        """Ends a call; if it was interrupted while it waited, another one takes its place."""
+        with self._changed:
+            if call in self._waiting:
+                self._waiting.remove(call)
+            if call.leads:
+                self._hand_on()
 
 
 def stacked(arrays: List[Any], size: int) -> Any:

@@ -24,8 +24,9 @@ from . import (
     weights,
 )
 from .batch_trial import Batches
-from .batching import Batching
+from .batching import AT_ONCE, Batching
 from .config import SessionConfig
+from .first_output import FirstOutput
 from .placement import ProviderNotInUse
 from .predicting import as_map_of
 from .proof import Proof
@@ -134,6 +135,7 @@ def _with_batching(config: SessionConfig, session: Any, batches: Batches) -> Any
     batching = Batching(
         inner,
         max_size=batches.sizes[-1],
+        at_once=AT_ONCE if config.provider_names[0] in providers.BATCHING else None,
         wait_msecs=config.max_batch_wait_msecs,
         sizes=batches.sizes if config.has_fixed_sizes() else (),
         error=batches.error,
@@ -142,9 +144,10 @@ def _with_batching(config: SessionConfig, session: Any, batches: Batches) -> Any
         as_map=as_map_of(model),
         check=outputs.checker(model),
     )
+    first = FirstOutput(batching)
     if session is inner:
-        return batching
-    session.inner_session = batching
+        return first
+    session.inner_session = first
     return session
 
 

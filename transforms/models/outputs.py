@@ -10,7 +10,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from .batching import StandIn
+from .batching import Run, StandIn
 from .catalogue import Model
 
 # The least side of a map: rembg squeezes a side of one away.
@@ -36,16 +36,17 @@ def checker(model: Model) -> Callable[[Sequence[Any]], None]:
 class CheckedSam(StandIn):
     """Stands in for the `onnxruntime.InferenceSession` of SAM's decoder, and checks its outputs."""
 
-    def run(self, *arguments: Any) -> Any:
-        """As `InferenceSession.run`; raises `BadOutput`."""
-        outputs = self.inner.run(*arguments)
+    def run_one(self, *arguments: Any) -> Run:
+        """As `StandIn.run_one`; raises `BadOutput`."""
+        run = super().run_one(*arguments)
+        outputs = run.outputs
         _check_shape(outputs[0], 1)
         if outputs[0].shape[2:] != _OF_SAM:
             _refuse(
                 f"its masks are of {list(outputs[0].shape[2:])}, and must be of {list(_OF_SAM)}"
             )
         _check_numbers(outputs[0])
-        return outputs
+        return run
 
 
 def _check_map(outputs: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ the session whose graph is a `Recording`. Nothing here fails but what rembg's `p
 import copy
 import inspect
 import re
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 from PIL import Image
@@ -22,7 +22,7 @@ from PIL import Image
 from ..fast.normalize import normalize
 from ..fast.resample import resize
 from . import catalogue
-from .batching import Batching, Feeds, Run, StandIn
+from .batching import Run, StandIn
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
 _ENDS = re.compile(
@@ -34,7 +34,7 @@ class Recording(StandIn):
     """Stands in for the graph inside a rembg session, for one picture.
 
     Args:
-      inner: a `Batching`, another recording, or any session of onnxruntime's.
+      inner: what stands in for a session of onnxruntime's, or one of these.
 
     Attributes:
       runs: what the graph gave, in the order of its runs.
@@ -44,18 +44,9 @@ class Recording(StandIn):
         super().__init__(inner)
         self.runs: List[Run] = []
 
-    def run(
-        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
-    ) -> List[Any]:
-        """As `InferenceSession.run`."""
-        return self.run_one(output_names, input_feed, run_options).outputs
-
     def run_one(self, *arguments: Any) -> Run:
-        """As `Batching.run_one`."""
-        if isinstance(self.inner, (Batching, Recording)):
-            run = self.inner.run_one(*arguments)
-        else:
-            run = Run(self.inner.run(*arguments), True)
+        """As `StandIn.run_one`."""
+        run = super().run_one(*arguments)
         self.runs.append(run)
         return run
 

@@ -9,15 +9,19 @@ another mask, and it says nothing of the others. Raises what onnxruntime raises,
 
 import copy
 import functools
+import hashlib
+import logging
 from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 from PIL import Image
 
-from . import providers
+from . import derived, providers
 from .batching import Feeds
 from .catalogue import Model
 from .predicting import as_map_of
+
+_log = logging.getLogger(__name__)
 
 _SIDE = 512
 
@@ -61,7 +65,7 @@ class Proof:
     @functools.cached_property
     def level_shift(self) -> float:
         """Levels by which a mask differs from the CPU's at most."""
-        theirs = _on_the_cpu(self.path, [each.feeds for each in self.tried])
+        theirs = _once_on_the_cpu(self.path, [each.feeds for each in self.tried])
         ours = [each.output for each in self.tried]
         return level_shift(list(map(self.as_map, ours)), list(map(self.as_map, theirs)))
 
@@ -160,12 +164,32 @@ class _Fed:
         return outputs
 
 
-def _on_the_cpu(path: str, feeds: List[Feeds]) -> List[Any]:
-    """The first output for each, by a session on all cores that leaves no memory behind."""
+def _once_on_the_cpu(path: str, feeds: List[Feeds]) -> List[Any]:
+    """The first output for each, computed once per machine, as far as rembg's home can keep it."""
+    import onnxruntime
+
+    fed = hashlib.sha256(b"".join(each.tobytes() for feed in feeds for each in feed.values()))
+    kind = f"maps-{onnxruntime.__version__}-{fed.hexdigest()[:8]}"
+    try:
+        made = derived.once(path, kind, lambda: _on_the_cpu(path, feeds), _save)
+        with open(made, "rb") as file:
+            return list(np.load(file))
+    except OSError as error:  # rembg's home can't be written to
+        _log.info("the CPU's masks of %s are not kept: %s", path, error)
+        return list(_on_the_cpu(path, feeds))
+
+
+def _save(maps: Any, path: str) -> None:
+    with open(path, "wb") as file:
+        np.save(file, maps)
+
+
+def _on_the_cpu(path: str, feeds: List[Feeds]) -> Any:
+    """By a session on all cores, which takes memory as it needs it and gives it back."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     session = onnxruntime.InferenceSession(path, options, [providers.CPU.name])
     first = [session.get_outputs()[0].name]
-    return [session.run(first, each)[0] for each in feeds]
+    return np.stack([session.run(first, each)[0] for each in feeds])
