@@ -144,6 +144,24 @@ def test_resumed_after_the_whole_job_was_killed(
 
 
 @pytest.mark.engines
+@pytest.mark.parametrize("name", ["pool", "multi_processing", "prism"])
+def test_a_run_that_is_stopped(name: str, pool: Pool, expected: Expected, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with running(name, pool, tmp_path / name) as engine:
+        process = job.start([*expected.flags, *engine.flags], tmp_path / "out")
+        wait_for_outputs(process, tmp_path / "out", 20)
+        os.killpg(process.pid, signal.SIGTERM)
+        done = job.finish(process, 30)
+    assert done.status == 143, done.err
+    assert "no file is half-written" in done.out and "goes on where it runs" not in done.err
+    deadline = time.monotonic() + 20
+    while pool.workers():
+        assert time.monotonic() < deadline, "a worker stays behind"
+        time.sleep(0.1)
+    assert len(job.contents(tmp_path / "out", killed=name == "pool")) < job.PICTURES
+
+
+@pytest.mark.engines
 @pytest.mark.parametrize("name", ["multi_processing", "flink"])
 def test_two_thousand_pictures_on_two_workers(name: str, pool: Pool, tmp_path: Path) -> None:
     for seed in range(2000):
