@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from rembg_beam.pipelines import cli, runners
 
@@ -32,6 +32,21 @@ def test_which_jobs_go_on_without_the_command(
     options = PipelineOptions(flags)
     assert runners.is_elsewhere(runner, options) is elsewhere
     assert runners.has_embedded_pool(options) is (flags == POOL)
+
+
+@pytest.mark.parametrize(
+    ("runner", "flags", "seconds"),
+    [
+        ("PrismRunner", [], 365 * 24 * 3600),
+        ("PrismRunner", ["--job_server_timeout=5"], 5),
+        ("PrismRunner", ["--job_endpoint=host:8073"], 300),
+        ("FlinkRunner", [], 300),
+    ],
+)
+def test_a_job_on_prism_may_take_its_time(runner: str, flags: List[str], seconds: int) -> None:
+    options = PipelineOptions(flags)
+    runners.let_take_its_time(runner, options)
+    assert options.view_as(PortableOptions).job_server_timeout == seconds
 
 
 @pytest.mark.parametrize("name", ["DaskRunner", "apache_beam.runners.dask.dask_runner.DaskRunner"])
