@@ -42,7 +42,7 @@ def check(runner: str) -> None:
 
 
 def let_take_its_time(runner: str, options: PipelineOptions) -> None:
-    """Beam takes a job on Prism for failed after `--job_server_timeout`, five minutes unless told."""
+    """Beam takes a job on Prism for failed after `--job_server_timeout`, by default 300 seconds."""
     portable = options.view_as(PortableOptions)
     is_own = short(runner) == "prismrunner" and not portable.job_endpoint
     if is_own and portable.job_server_timeout == PortableOptions().job_server_timeout:
