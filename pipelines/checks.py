@@ -59,10 +59,12 @@ _FILES = ("input", "input_list", "output", "relative_to", "model_path", "model_d
 
 def absolute(given: Settings) -> Settings:
     """The settings with paths that mean the same to workers, which start in other folders."""
-    if re.search(r"[*?\[]", os.getcwd()):
+    here = os.getcwd()
+    relative = [uri for uri in given.input if _is_relative(uri)]
+    if relative and re.search(r"[*?\[]", here):
         raise UsageError(
-            f"the working directory is {os.getcwd()!r}, whose wildcards would be taken for those "
-            "of an --input; start another runner than FnApiRunner elsewhere"
+            f"--input {relative[0]!r} lies in {here!r}, whose wildcards workers would take for its "
+            "own: start the command in another folder, or without --runner"
         )
     found = {name: getattr(given, name) for name in _FILES}
     return Settings(**{**vars(given), **{name: _absolute(value) for name, value in found.items()}})
@@ -71,9 +73,11 @@ def absolute(given: Settings) -> Settings:
 def _absolute(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_absolute(one) for one in value]
-    if not value or value == lists.STDIN or uris.scheme(value):
-        return value
-    return os.path.join(os.getcwd(), value)
+    return os.path.join(os.getcwd(), value) if _is_relative(value) else value
+
+
+def _is_relative(uri: Optional[str]) -> bool:
+    return bool(uri) and uri != lists.STDIN and uris.scheme(str(uri)) is None
 
 
 def check_runner(runner: str, given: Settings) -> None:

@@ -19,6 +19,8 @@ HERE = "FnApiRunner"
 # Runners that end with this process: they work in it, or in one that they start.
 _OF_THIS_PROCESS = ("directrunner", "fnapirunner", "prismrunner")
 
+_YEAR_SECONDS = 365 * 24 * 3600
+
 # Those that send the job to a job server, which they may start.
 _SENDING = ("flinkrunner", "portablerunner", "prismrunner", "sparkrunner")
 
@@ -37,6 +39,14 @@ def check(runner: str) -> None:
             f"--runner {runner} can't carry this job: {seen}. Leave out --runner to run on this "
             "machine, or take PrismRunner, FlinkRunner, SparkRunner or DataflowRunner"
         )
+
+
+def let_take_its_time(runner: str, options: PipelineOptions) -> None:
+    """Beam takes a job on Prism for failed after `--job_server_timeout`, by default 300 seconds."""
+    portable = options.view_as(PortableOptions)
+    is_own = short(runner) == "prismrunner" and not portable.job_endpoint
+    if is_own and portable.job_server_timeout == PortableOptions().job_server_timeout:
+        portable.job_server_timeout = _YEAR_SECONDS
 
 
 def has_embedded_pool(options: PipelineOptions) -> bool:

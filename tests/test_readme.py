@@ -152,6 +152,7 @@ def test_every_flag_in_the_docs_is_one() -> None:
     known = {flag.replace("-", "_") for action in parser._actions for flag in action.option_strings}
     others = {"__runner", "__region", "__direct_running_mode", "__to", "__upgrade"}
     others |= {"__file", "__tag", "__build_arg"}
+    others |= {"__job_endpoint", "__environment_type", "__environment_config", "__service_port"}
     for page in PAGES:
         prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
         named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}

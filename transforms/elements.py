@@ -93,6 +93,7 @@ class Facts(NamedTuple):
     read_msecs: Optional[int] = None
     remove_msecs: Optional[int] = None
     write_msecs: Optional[int] = None
+    worker: Optional[str] = None
 
 
 class Stored(NamedTuple):
@@ -129,7 +130,7 @@ class Failure(NamedTuple):
 class Outcome(NamedTuple):
     """One row, exactly one for every element that came in; `docs/rows.md` is made of this.
 
-    Those from `width` on to `write_msecs` are null where their step was not reached, or has no such
+    Those from `width` on to `worker` are null where their step was not reached, or has no such
     fact.
 
     Attributes:
@@ -167,6 +168,7 @@ class Outcome(NamedTuple):
       read_msecs: what a thread took to read it.
       remove_msecs: what a thread took to remove its background.
       write_msecs: what a thread took to write its outputs.
+      worker: the host and the process that worked on it, "HOST:PROCESS".
       metadata: a JSON object, the user's own columns, as they came in.
     """
 
@@ -200,6 +202,7 @@ class Outcome(NamedTuple):
     read_msecs: Optional[int]
     remove_msecs: Optional[int]
     write_msecs: Optional[int]
+    worker: Optional[str]
     metadata: str
 
 

@@ -61,6 +61,7 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     options = beam_options.Options(parsed.beam)
     runner = options.view_as(StandardOptions).runner or runners.HERE
     checks.check_runner(runner, parsed.settings)
+    runners.let_take_its_time(runner, options)
     FileSystems.set_options(options)
     given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
     job = checks.check(given)

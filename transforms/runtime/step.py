@@ -1,10 +1,13 @@
 """A step on a picture's way: a `ConcurrentDoFn` that counts, and whose failures come out on a tag.
 
 In: elements of which a subclass knows the key, and what was learnt of the picture before. Out: what
-it makes of each result, or `(key, Failure)` on the tag `FAILURES`, with all that was learnt and the
-time that the step took.
+it makes of each result, or `(key, Failure)` on the tag `FAILURES`, with all that was learnt, the
+time that the step took, and the process that took it.
 """
 
+import functools
+import os
+import socket
 from typing import Any, Iterator, Tuple, TypeVar, Union
 
 from apache_beam.pvalue import TaggedOutput
@@ -36,12 +39,18 @@ class Step(ConcurrentDoFn[In, Union[Result, Failure]]):
 
     def emit(self, element: In, result: Union[Result, Failure], seconds: float) -> Iterator[Any]:
         key, before = self.known(element)
-        msecs = Facts(**{f"{self.step}_msecs": round(seconds * 1000)})  # type: ignore[arg-type]
+        msecs = {f"{self.step}_msecs": round(seconds * 1000)}
+        ours = Facts(**msecs, worker=_worker(os.getpid()))  # type: ignore[arg-type]
         if isinstance(result, Failure):
             metrics.count_failure(self.step, seconds=seconds)
-            facts = merged(before, result.facts, msecs)
+            facts = merged(before, result.facts, ours)
             yield TaggedOutput(FAILURES, (key, result._replace(facts=facts)))
             return
-        size, output = self.made(key, element, result, merged(before, msecs))
+        size, output = self.made(key, element, result, merged(before, ours))
         metrics.count_step(self.step, size=size, seconds=seconds)
         yield output
+
+
+@functools.cache
+def _worker(process: int) -> str:
+    return f"{socket.gethostname()}:{process}"

@@ -1,7 +1,9 @@
-"""Engines that run a Beam job elsewhere than in the process that started it, on loopback.
+"""Engines that run a Beam job in other processes than the command's, on loopback.
 
 pool       Beam's worker pool, whose workers have the built wheel and not this checkout
-prism      Beam's Prism, which starts with the command and ends with it
+local      Beam's multi_processing mode, and Prism: they begin and end with the command
+flink      Flink with two task managers, and Beam's job server for it
+spark      Beam's job server for Spark, with Spark in it
 downloads  what these are made of, from package registries into `.engines/`
 job        the job that each is given, and what is compared
 """

@@ -17,7 +17,7 @@ from .. import kinds
 PICTURES = 200
 
 # Columns that tell of one run alone.
-_OF_A_RUN = ("run", "read_msecs", "remove_msecs", "write_msecs")
+_OF_A_RUN = ("run", "read_msecs", "remove_msecs", "write_msecs", "worker")
 
 
 class Done(NamedTuple):
@@ -92,13 +92,13 @@ def run(flags: Sequence[str], output: object, **more: Any) -> Done:
     return finish(start(flags, output, **more))
 
 
-def contents(output: Path) -> Dict[str, bytes]:
-    """The cutouts by their names; beside them lies nothing but the manifest."""
+def contents(output: Path, killed: bool = False) -> Dict[str, bytes]:
+    """The cutouts by their names; beside them lies nothing but the manifest, if none was killed."""
     found = {}
     for path in output.rglob("*"):
         name = str(path.relative_to(output))
         if path.is_file() and not name.startswith(layout.MANIFEST):
-            assert uris.TEMPORARY not in name
+            assert killed or uris.TEMPORARY not in name
             found[name] = path.read_bytes()
     return found
 

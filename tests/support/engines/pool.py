@@ -1,16 +1,36 @@
 """Beam's worker pool, in an environment that holds the wheel and does not see this checkout."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import List
+from typing import Any, List, Sequence
 
 import psutil
 
 START_SECONDS = 60.0
+
+
+def spawn(command: Sequence[object], log: Path, **more: Any) -> "subprocess.Popen[bytes]":
+    """A process with a group of its own, for `end`; what it says goes into a file."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            **more,
+        )
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kills a process and those it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def free_port() -> int:
@@ -41,16 +61,14 @@ class Pool:
     def __init__(self, python: Path, folder: Path) -> None:
         self.port = free_port()
         self.log = folder / "pool.log"
-        command = [str(python), "-m", "apache_beam.runners.worker.worker_pool_main"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, f"--service_port={self.port}"],
-                cwd=folder,
-                env={**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
+        command = [python, "-m", "apache_beam.runners.worker.worker_pool_main"]
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        self._process = spawn(
+            [*command, f"--service_port={self.port}"],
+            self.log,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+        )
         wait_for(self.port, self._process)
 
     @property
@@ -69,5 +87,4 @@ class Pool:
         return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
     def stop(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        end(self._process)
