@@ -4,7 +4,6 @@ import argparse
 import re
 import shlex
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
 
@@ -103,8 +102,7 @@ def test_configs_load_and_build(path: Path, workplace: Path) -> None:
     if path.name != "local.yaml":
         assert options.view_as(StandardOptions).runner == "DataflowRunner"
     pipeline = _pipeline(options)
-    # As `run`, which compares before: buckets of the examples are nobody's.
-    _ = pipeline | replace(parsed.settings.job(), compare_settings=False)
+    _ = pipeline | parsed.settings.job()
     assert "Remove backgrounds" in str(pipeline.to_runner_api())
 
 

@@ -29,6 +29,7 @@ from .setting import REQUIRED, check, documented, setting
 from .sources.distinct import DistinctSources
 from .sources.find import FindPictures, ReadLists
 from .sources.lists import InputList
+from .store import uris
 
 
 @documented
@@ -75,7 +76,7 @@ class RemoveBackgrounds(beam.PTransform):
     compare_settings: bool = setting(
         True,
         "refuse a folder that was made with other settings, as the command does",
-        more="when it is applied, if the folder can be read then, and when it runs, before the "
+        more="when it is applied, if the folder is a local one, and when it runs, before the "
         "settings are written down for the next",
         flag=False,
     )
@@ -134,8 +135,9 @@ class RemoveBackgrounds(beam.PTransform):
         """Since when outputs count, as workers get it; refuses a folder of other settings."""
         if not self.compare_settings:
             return self.since
-        with contextlib.suppress(OSError):  # of a folder that workers alone can read
-            record.compare(self.remove, self.on_existing)
+        if uris.is_local(self.remove.output):  # building needs no network, and no credentials
+            with contextlib.suppress(OSError):  # of a folder that workers alone can read
+                record.compare(self.remove, self.on_existing)
         since = (
             pipeline
             | "The job" >> beam.Create([self.on_existing], reshuffle=False)
