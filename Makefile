@@ -30,7 +30,7 @@ help:
 	@echo "make test   ruff, mypy and the tests"
 	@echo "make test-latest  the tests with the newest versions of everything, in .venv-latest/"
 	@echo "make docs   the documentation as a site, in site/"
-	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
+	@echo "make reference  docs/options.md and the tables in docs/rows.md and scale.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
@@ -56,6 +56,7 @@ test: $(VENV)/dev
 
 reference: $(VENV)/dev
 	cd tests && $(CURDIR)/$(BIN)/python -m support.reference
+	cd benchmarks && $(CURDIR)/$(BIN)/python scale.py
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rembg-beam needs Python 3.11 or later; say which by: make PYTHON=python3.11")'

@@ -75,6 +75,18 @@ def test_it_finds_pictures_and_goes_on_where_it_stopped(
     assert again["text.jpg"] == "failed"
 
 
+def test_several_inputs_and_lists_are_spread_over_workers(tmp_path: Path) -> None:
+    """One alone needs no shuffle."""
+    for number, labels in [(1, []), (2, ["Inputs", "Lists"])]:
+        pipeline = beam.Pipeline()
+        names = [str(tmp_path / str(each)) for each in range(number)]
+        _ = pipeline | job(tmp_path / "out", input=names, input_list=names)
+        graph = pipeline.to_runner_api().components.transforms.values()
+        whole = "/MaybeReshuffle/Reshuffle"
+        spread = [each.unique_name for each in graph if each.unique_name.endswith(whole)]
+        assert sorted(name.split("/")[1] for name in spread) == labels
+
+
 class Tables:
     """A reader of lists: `name,file` in each line, and no heading."""
 

@@ -174,7 +174,7 @@ class RemoveBackgrounds(beam.PTransform):
         find = FindPictures(names=self.remove.relative_to is None, exclude=self.remove.output)
         return (
             start
-            | "Inputs" >> beam.Create(self.input, reshuffle=False).with_output_types(str)
+            | "Inputs" >> beam.Create(self.input).with_output_types(str)
             | "Find pictures" >> beam.ParDo(find).with_outputs(FAILURES, main="found")
         )
 
@@ -183,7 +183,7 @@ class RemoveBackgrounds(beam.PTransform):
         lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
         return (
             start
-            | "Lists" >> beam.Create(lists, reshuffle=False).with_output_types(InputList)
+            | "Lists" >> beam.Create(lists).with_output_types(InputList)
             | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
         )
 
