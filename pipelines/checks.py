@@ -20,8 +20,13 @@ from .settings import Settings
 from .status import UsageError
 
 
-def check(settings: Settings) -> RemoveBackgrounds:
-    """The job of these settings, which has inputs, and each of which matches something."""
+def check(settings: Settings, *, offline: bool = False) -> RemoveBackgrounds:
+    """The job of these settings, which has inputs, and each of which matches something.
+
+    Args:
+      settings: what the command was told.
+      offline: whether only what lies on this machine is looked at.
+    """
     named = settings.input or settings.input_list
     if settings.retry_failed and named:
         raise UsageError(
@@ -32,7 +37,7 @@ def check(settings: Settings) -> RemoveBackgrounds:
         raise UsageError("no input: name pictures by --input or --input_list")
     if not settings.output:
         raise UsageError("no output: name a folder for the cutouts by --output")
-    if settings.retry_failed:
+    if settings.retry_failed and (uris.is_local(settings.output) or not offline):
         _check_manifests(settings.output)
     if not settings.model:
         raise UsageError(f"no model: choose one by --model\n{_choices()}")
@@ -42,9 +47,11 @@ def check(settings: Settings) -> RemoveBackgrounds:
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
                 raise ValueError(f"--input {pattern!r} is the output folder itself")
-            patterns.check(pattern, exclude=settings.output)
+            if uris.is_local(pattern) or not offline:
+                patterns.check(pattern, exclude=settings.output)
         for uri in settings.input_list:
-            _check_list(uri)
+            if uris.is_local(uri) or not offline:
+                _check_list(uri)
         return made
     except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
