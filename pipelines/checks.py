@@ -6,7 +6,7 @@ made of, and for inputs that match nothing.
 
 import os
 import re
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder.earlier import manifests
@@ -80,15 +80,19 @@ def _absolute(value: Any) -> Any:
     return os.path.join(os.getcwd(), value)
 
 
+def local_paths(given: Settings) -> List[str]:
+    """What is to be read or written, and lies on this machine, where other workers don't see it."""
+    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
+    return [uri for uri in named if uri and uris.is_local(uri)]
+
+
 def check_runner(runner: str, given: Settings) -> None:
     """A runner that can carry the job; Dataflow's workers have no files of this machine."""
     runners.check(runner)
     if "dataflow" not in runner.lower():
         return
-    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
-    named = (*given.input, *listed, given.output)
-    local = [uri for uri in named if uri and uris.is_local(uri)]
-    if local:
+    if local := local_paths(given):
         raise UsageError(
             f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
             "gs:// URIs for inputs and output"

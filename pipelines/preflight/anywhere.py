@@ -67,12 +67,7 @@ def _no_model(plan: Plan) -> Optional[str]:
     files = ", ".join(file.name for file in model.files)
     folder = session.model_dir
     if folder and uris.is_local(folder) and _works_here(plan):
-        names = [f"{model.name}/{file.name}" for file in model.files]
-        there = [
-            os.path.exists(os.path.join(uris.local_path(folder), name))
-            or os.path.exists(os.path.join(uris.local_path(folder), os.path.basename(name)))
-            for name in names
-        ]
+        there = (_is_in(uris.local_path(folder), model.name, file.name) for file in model.files)
         return None if all(there) else f"{folder!r} has not all of {files}"
     if not session.offline or folder or not model.files:
         return None
@@ -83,14 +78,19 @@ def _no_model(plan: Plan) -> Optional[str]:
     return None
 
 
+def _is_in(folder: str, model: str, file: str) -> bool:
+    places = (os.path.join(folder, model, file), os.path.join(folder, file))
+    return any(map(os.path.exists, places))
+
+
 def _works_here(plan: Plan) -> bool:
     """Whether this machine's files are the workers'."""
     return plan.environment_type == "LOOPBACK"
 
 
 def _short_timeout(plan: Plan) -> Optional[str]:
-    timeout = plan.view(WorkerOptions).element_processing_timeout_minutes
     needed, what = _minutes(plan)
+    timeout = plan.view(WorkerOptions).element_processing_timeout_minutes if needed else None
     if not timeout or timeout >= needed:
         return None
     return f"{timeout} min is less than a picture may take with {what}: {needed} min"

@@ -7,8 +7,8 @@ from typing import Optional
 
 from apache_beam.options.pipeline_options import SetupOptions
 
-from ...transforms.sources import lists
 from ...transforms.store import uris
+from .. import checks
 from . import images
 from .plan import Plan, Rule
 
@@ -40,21 +40,15 @@ def _other_versions(plan: Plan) -> Optional[str]:
 
 
 def _local_paths(plan: Plan) -> Optional[str]:
-    given = plan.settings
-    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
-    named = [uri for uri in (*given.input, *listed, given.output) if uri and uris.is_local(uri)]
-    if not named or (plan.kind != "dataflowrunner" and plan.master is None):
+    local = checks.local_paths(plan.settings) if plan.kind == "dataflowrunner" else []
+    return f"{local[0]!r} is a path of this machine, which workers don't see" if local else None
+
+
+def _paths_of_a_cluster(plan: Plan) -> Optional[str]:
+    local = checks.local_paths(plan.settings) if plan.kind != "dataflowrunner" else []
+    if not local or plan.master is None:
         return None
-    where = plan.runner if plan.master is None else plan.master
-    return f"{named[0]!r} is a path of this machine, which the workers of {where} don't see"
-
-
-def _dataflow_sees_no_paths(plan: Plan) -> Optional[str]:
-    return _local_paths(plan) if plan.kind == "dataflowrunner" else None
-
-
-def _cluster_sees_no_paths(plan: Plan) -> Optional[str]:
-    return _local_paths(plan) if plan.kind != "dataflowrunner" else None
+    return f"{local[0]!r} is a path, which on the workers of {plan.master} may be another folder"
 
 
 def _local_model(plan: Plan) -> Optional[str]:
@@ -95,13 +89,13 @@ RULES = (
     Rule(
         "local-paths",
         "--input, --input_list, --output",
-        _dataflow_sees_no_paths,
+        _local_paths,
         "use gs:// URIs for inputs and output",
     ),
     Rule(
         "paths-of-a-cluster",
         "--input, --input_list, --output",
-        _cluster_sees_no_paths,
+        _paths_of_a_cluster,
         "use URIs of a store that all reach, unless each worker has that folder at the same path",
         fails=False,
     ),

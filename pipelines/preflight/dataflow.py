@@ -4,7 +4,6 @@ In: a `Plan`. Out: what is wrong, or None. What Beam itself checks of its option
 piece by piece: as a whole its check asks Google about buckets.
 """
 
-import os
 from typing import Any, Optional
 
 from apache_beam.options.pipeline_options import (
@@ -38,13 +37,21 @@ def _beams(plan: Plan, check: str, view: Any) -> Optional[str]:
     """What a check of Beam's own says, on a copy: some of them change what they check."""
     options = PipelineOptions(list(plan.flags))
     options.view_as(GoogleCloudOptions).region = plan.cloud.region or "any"
-    validator = PipelineOptionsValidator(options, DataflowRunner())
-    errors = getattr(validator, check)(options.view_as(view))
+    errors = getattr(_validator(options), check)(options.view_as(view))
     return "; ".join(str(error).rstrip(".") for error in errors) or None
 
 
+def _validator(options: PipelineOptions) -> PipelineOptionsValidator:
+    return PipelineOptionsValidator(options, DataflowRunner())
+
+
+def _is_sent(plan: Plan) -> bool:
+    """Whether Google is told; a stand-in of one's own may have other rules."""
+    return bool(_validator(plan.options).is_service_runner())
+
+
 def _project(plan: Plan) -> Optional[str]:
-    return _beams(plan, "validate_cloud_options", GoogleCloudOptions)
+    return _beams(plan, "validate_cloud_options", GoogleCloudOptions) if _is_sent(plan) else None
 
 
 def _workers(plan: Plan) -> Optional[str]:
@@ -56,7 +63,7 @@ def _zone(plan: Plan) -> Optional[str]:
 
 
 def _region(plan: Plan) -> Optional[str]:
-    if plan.cloud.region or os.environ.get("CLOUDSDK_COMPUTE_REGION"):
+    if plan.cloud.region or not _is_sent(plan):
         return None
     return None if DataflowRunner().get_default_gcp_region() else "Dataflow needs a region"
 
@@ -66,9 +73,11 @@ def _temp_location(plan: Plan) -> Optional[str]:
         "temp_location": plan.cloud.temp_location,
         "staging_location": plan.cloud.staging_location,
     }
+    if not _is_sent(plan):
+        return None
     if not any(given.values()):
         return "Dataflow needs a folder of Google Cloud Storage for its own files"
-    validator = PipelineOptionsValidator(plan.options, None)
+    validator = _validator(plan.options)
     errors = [validator.validate_gcs_path(plan.cloud, name) for name in given]
     # Beam takes the one for the other.
     return None if [] in errors else str(next(e for e in errors if "Missing" not in e[0])[0])

@@ -146,7 +146,13 @@ RULES = (
     Rule(
         "accelerator", _ACCELERATOR, _unknown_key, "write type:TYPE;count:1;install-nvidia-driver"
     ),
-    Rule("accelerator-type", _ACCELERATOR, _unknown_type, "see the names of docs", fails=False),
+    Rule(
+        "accelerator-type",
+        _ACCELERATOR,
+        _unknown_type,
+        "see that Dataflow has it; it is sent as it is",
+        fails=False,
+    ),
     Rule("machine", "--machine_type", _wrong_machine, "take a machine of these series"),
     Rule("gpus-of-machine", "--machine_type", _wrong_count, "ask for as many as it has"),
     Rule(
