@@ -20,6 +20,7 @@ setup(
         "rembg_beam.transforms.store.web",
         "rembg_beam.pipelines",
         "rembg_beam.pipelines.commands",
+        "rembg_beam.pipelines.preflight",
     ],
     package_data={
         "rembg_beam.transforms": ["py.typed"],

@@ -8,6 +8,7 @@
     documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
     checks        settings -> the job, or what is wrong with them
+    preflight/    what contradicts itself in a run, before anything is sent
     progress      what a person sees while it runs
     logs          which words go to which stream
     workers       worker processes that die, and of what

@@ -6,7 +6,7 @@ made of, and for inputs that match nothing.
 
 import os
 import re
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder.earlier import manifests
@@ -20,8 +20,17 @@ from .settings import Settings
 from .status import UsageError
 
 
-def check(settings: Settings) -> RemoveBackgrounds:
-    """The job of these settings, which has inputs, and each of which matches something."""
+def check(settings: Settings, *, offline: bool = False) -> RemoveBackgrounds:
+    """The job of these settings, which has inputs, and each of which matches something.
+
+    Args:
+      settings: what the command was told.
+      offline: whether only what lies on this machine is looked at.
+    """
+
+    def asks(uri: str) -> bool:
+        return uris.is_local(uri) or not offline
+
     named = settings.input or settings.input_list
     if settings.retry_failed and named:
         raise UsageError(
@@ -33,7 +42,7 @@ def check(settings: Settings) -> RemoveBackgrounds:
     if not settings.output:
         raise UsageError("no output: name a folder for the cutouts by --output")
     try:
-        if settings.retry_failed and next(manifests(settings.output), None) is None:
+        if settings.retry_failed and asks(settings.output) and not any(manifests(settings.output)):
             raise ValueError(
                 f"--retry_failed: {uris.without_secrets(settings.output)!r} has no manifest of an "
                 "earlier run; name the output folder of one, or pictures by --input"
@@ -45,9 +54,11 @@ def check(settings: Settings) -> RemoveBackgrounds:
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
                 raise ValueError(f"--input {pattern!r} is the output folder itself")
-            patterns.check(pattern, exclude=settings.output)
+            if asks(pattern):
+                patterns.check(pattern, exclude=settings.output)
         for uri in settings.input_list:
-            _check_list(uri)
+            if asks(uri):
+                _check_list(uri)
         return made
     except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
@@ -80,15 +91,19 @@ def _is_relative(uri: Optional[str]) -> bool:
     return bool(uri) and uri != lists.STDIN and uris.scheme(str(uri)) is None
 
 
+def local_paths(given: Settings) -> List[str]:
+    """What is to be read or written, and lies on this machine, where other workers don't see it."""
+    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
+    named = (*given.input, *listed, given.output)
+    return [uri for uri in named if uri and uris.is_local(uri)]
+
+
 def check_runner(runner: str, given: Settings) -> None:
     """A runner that can carry the job; Dataflow's workers have no files of this machine."""
     runners.check(runner)
     if "dataflow" not in runner.lower():
         return
-    listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
-    named = (*given.input, *listed, given.output)
-    local = [uri for uri in named if uri and uris.is_local(uri)]
-    if local:
+    if local := local_paths(given):
         raise UsageError(
             f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
             "gs:// URIs for inputs and output"

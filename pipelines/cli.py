@@ -38,6 +38,10 @@ def _command(arguments: List[str], stdout: TextIO) -> int:
         from .commands import run
 
         return run.command(arguments[1:], stdout)
+    if arguments[:1] == ["check"]:
+        from .commands import check
+
+        return check.command(arguments[1:], stdout)
     with contextlib.redirect_stdout(stdout):
         namespace, others = _parser().parse_known_args(arguments)
     if others:
@@ -79,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version, help="its version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="remove the backgrounds of pictures")
+    commands.add_parser("check", help="what a run would send, and what in it contradicts itself")
     listing = commands.add_parser(
         "models",
         help="the models: purpose, sizes, licence, checksum, and whether the file is here",

@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
 
@@ -12,8 +13,10 @@ import pytest
 import yaml
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from rembg_beam.pipelines import cli, settings
+from rembg_beam.pipelines import beam_options, cli, settings
+from rembg_beam.transforms import RemoveBackgrounds
 from rembg_beam.transforms.sources import lists
+from rembg_beam.transforms.store import uris
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,13 +82,22 @@ def commands() -> List[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_build(command: str, workplace: Path) -> None:
     parsed = _parse(shlex.split(command)[1:])
-    _ = _pipeline(PipelineOptions(parsed.beam)) | parsed.settings.job()
+    _ = _pipeline(PipelineOptions(parsed.beam)) | _job(parsed)
 
 
 def test_the_command_that_shows_settings_runs(workplace: Path, capfd: Any) -> None:
     command = next(line for line in commands() if "--print_config" in line)
     assert cli.main(shlex.split(command)[1:]) == 0
     assert 'model: "tiny"  # configs/local.yaml' in capfd.readouterr().out
+
+
+def test_the_commands_that_check_pass(workplace: Path, capfd: Any) -> None:
+    lines = "\n".join(of("sh", *PAGES)).splitlines()
+    checked = sorted({line for line in lines if line.startswith("rembg-beam check")})
+    assert checked
+    for line in checked:
+        assert cli.main(shlex.split(line)[1:]) == 0
+        assert "nothing contradicts itself" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -99,10 +111,11 @@ def test_list_lines_parse(line: str) -> None:
 def test_configs_load_and_build(path: Path, workplace: Path) -> None:
     parsed = _parse(["run", "--config", f"configs/{path.name}"])
     options = PipelineOptions(parsed.beam)
-    if path.name != "local.yaml":
-        assert options.view_as(StandardOptions).runner == "DataflowRunner"
+    engine = path.stem.partition("-")[0]
+    runner = None if engine == "local" else f"{engine.capitalize()}Runner"
+    assert options.view_as(StandardOptions).runner == runner
     pipeline = _pipeline(options)
-    _ = pipeline | parsed.settings.job()
+    _ = pipeline | _job(parsed)
     assert "Remove backgrounds" in str(pipeline.to_runner_api())
 
 
@@ -153,6 +166,8 @@ def test_every_flag_in_the_docs_is_one() -> None:
     others |= {"__job_endpoint", "__environment_type", "__environment_config", "__service_port"}
     for page in PAGES:
         prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
+        if page.name == "checks.md":
+            others |= {f"__{name}" for name in beam_options.names()} | {"__json"}
         named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}
         if page.name not in ("options.md", "releasing.md", "tiny.md"):
             assert named <= known | others, page
@@ -197,6 +212,12 @@ def _pipeline(options: PipelineOptions) -> beam.Pipeline:
     """One that isn't submitted: for Dataflow, making it would ask the cloud for credentials."""
     options.view_as(StandardOptions).runner = "FnApiRunner"
     return beam.Pipeline(options=options)
+
+
+def _job(parsed: settings.Parsed) -> RemoveBackgrounds:
+    """The job; a folder elsewhere isn't looked into, which without a network takes minutes."""
+    job = parsed.settings.job()
+    return replace(job, compare_settings=uris.is_local(job.remove.output))
 
 
 def _parse(arguments: List[str]) -> settings.Parsed:

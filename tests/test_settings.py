@@ -80,6 +80,8 @@ def test_the_pages_are_those_of_the_code() -> None:
     assert (pages / "options.md").read_text() == reference.options(RunOptions), "make reference"
     page = (pages / "rows.md").read_text()
     assert page == reference.rows(page), "make reference"
+    page = (pages / "checks.md").read_text()
+    assert page == reference.checks(page), "make reference"
     assert all(f"| `{name}` |" in (pages / "options.md").read_text() for name in settings.SETTINGS)
 
 

@@ -36,6 +36,8 @@ from .. import (
     signals,
     workers,
 )
+from ..preflight import rules
+from ..preflight.plan import Plan
 from ..progress import Bar
 from ..settings import Parsed
 from ..status import OK, UsageError
@@ -62,6 +64,11 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     runner = options.view_as(StandardOptions).runner or runners.HERE
     checks.check_runner(runner, parsed.settings)
     runners.let_take_its_time(runner, options)
+    rules.require(rules.findings(Plan(runner, parsed.settings, parsed.beam)))
+    if runners.short(runner) == "dataflowrunner":
+        from ..preflight import credentials
+
+        credentials.check(options)
     FileSystems.set_options(options)
     given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
     job = checks.check(given)

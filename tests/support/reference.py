@@ -1,4 +1,4 @@
-"""The pages of `docs/` that follow from the code: every option, and the columns of a row.
+"""The pages of `docs/` that follow from the code: options, columns of a row, rules of the check.
 
 `make reference` writes them, after a change to either.
 """
@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, List
 
+from rembg_beam.pipelines.preflight import anywhere, clusters, dataflow, gpus
 from rembg_beam.pipelines.settings import RunOptions
 from rembg_beam.transforms.elements import Outcome
 from rembg_beam.transforms.folder.manifest import SCHEMA
@@ -53,8 +54,27 @@ def columns() -> str:
 
 def rows(page: str) -> str:
     """The page with the table of columns between its markers."""
-    between = r"(?<=<!-- columns -->\n).*?(?=\n<!-- /columns -->)"
-    return re.sub(between, lambda _: columns(), page, flags=re.DOTALL)
+    return _between("columns", columns(), page)
+
+
+def rules() -> str:
+    """The table of what `rembg-beam check` knows."""
+    lines = ["| rule | option | the job | the way out |", "|---|---|---|---|"]
+    for rule in (*anywhere.RULES, *clusters.RULES, *dataflow.RULES, *gpus.RULES):
+        options = ", ".join(f"`{option}`" for option in rule.setting.split(", "))
+        effect = "would fail" if rule.fails else "may waste money or time"
+        lines.append(f"| `{rule.name}` | {options} | {effect} | {_cell(rule.way_out)} |")
+    return "\n".join(lines)
+
+
+def checks(page: str) -> str:
+    """The page with the table of rules between its markers."""
+    return _between("rules", rules(), page)
+
+
+def _between(name: str, table: str, page: str) -> str:
+    between = rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
+    return re.sub(between, lambda _: f"{table}\n", page, flags=re.DOTALL)
 
 
 def _made_of(cls: Any) -> List[Any]:
@@ -101,8 +121,8 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     (DOCS / "options.md").write_text(options(RunOptions))
-    page = DOCS / "rows.md"
-    page.write_text(rows(page.read_text()))
+    for name, made in [("rows.md", rows), ("checks.md", checks)]:
+        (DOCS / name).write_text(made((DOCS / name).read_text()))
 
 
 if __name__ == "__main__":
