@@ -81,6 +81,7 @@ class Batching(StandIn):
         self.runs = 0
         self._failed = 0
         self._counting = threading.Lock()
+        self._gathers = max_size > 1 or at_once is not None
         self._queue = BatchQueue(self._serve, Limits(max_size, at_once), wait_msecs / 1000)
 
     @property
@@ -95,7 +96,7 @@ class Batching(StandIn):
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> Run:
         """As `StandIn.run_one`."""
-        if run_options is not None or self._queue.limits == Limits(1, None):
+        if run_options is not None or not self._gathers:
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
@@ -183,7 +184,7 @@ class Batching(StandIn):
 
     def _restrict(self, before: Limits, limits: Limits) -> None:
         """Memory ran out; where other limits were set since the batch began, these are tried."""
-        if self._queue.replace(before, limits):
+        if limits != before and self._queue.replace(before, limits):
             _log.warning(
                 "memory of the provider ran out: from here on batches of %d, %s at once",
                 *(limits.max_size, limits.at_once or "any number of"),
@@ -204,9 +205,9 @@ def lowered(limits: Limits, sizes: Sequence[int], alone: Optional[int]) -> Limit
       alone: that of the batch for which it did, if it was the only one; None beside another.
     """
     half = (alone or limits.max_size) // 2
-    if alone is None and half not in (sizes or (half,)):
+    if alone is None and (half == 0 or half not in (sizes or (half,))):
         return limits._replace(at_once=1)
-    smaller = max([size for size in sizes or (half,) if 1 <= size <= half], default=1)
+    smaller = max([size for size in sizes or (half,) if size <= half], default=1)
     return limits._replace(max_size=min(limits.max_size, smaller))
 
 
