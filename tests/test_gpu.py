@@ -297,8 +297,8 @@ def test_batches_follow_the_memory_there_is(scale: Scale, jpegs: List[bytes], te
     alone = masks(config("u2netp", use_tf32=0), jpegs)
     taken = []
     for limit in _fitting(scale.memory, jpegs[0]):
-        limited = {"gpu_mem_limit": limit * MEGABYTE, "use_tf32": 0}
-        made = config("u2netp", size=scale.batch, **limited)
+        own: Dict[str, Any] = {"gpu_mem_limit": limit * MEGABYTE, "use_tf32": 0}
+        made = config("u2netp", size=scale.batch, **own)
         with (
             Engine(made, options=RemoveOptions(only_mask=True)) as engine,
             recorded_sizes() as sizes,
