@@ -21,7 +21,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import graphs
 import numpy as np
@@ -267,7 +267,7 @@ def opener(config: Any) -> Any:
     return loaded._replace(provider="a simulated card", batch=BATCH)
 
 
-def main(folder: str, output: str, kind: Kind, at_once: int, threads: Optional[int]) -> None:
+def main(folder: str, output: str, kind: Kind, at_once: int, threads: int) -> None:
     """Removes the backgrounds of a folder's pictures."""
     global _kind, _at_once
     import apache_beam as beam
@@ -293,5 +293,6 @@ if __name__ == "__main__":
 
     _, _, photos_folder, where, *numbers = sys.argv
     launch, each, at_once, threads = map(float, numbers)
-    given = int(threads) or None
+    # As many as a GPU's get by default.
+    given = int(threads) or sides.CORES + (int(at_once) + 1) * BATCH
     module.main(photos_folder, where, module.Kind(launch, each), int(at_once), given)

@@ -36,6 +36,8 @@ KINDS = ("fp32", "TF32", "fp16")
 
 # No side is started with less of the time left.
 START_SECONDS = 10.0
+# What a core feeds a GPU, and a process, whatever its cores: more pictures would take more time.
+FED_BY_CORE, FED = 100, 1000
 # Between two looks at the GPU.
 LOOK_MILLISECONDS = 100
 
@@ -60,8 +62,8 @@ class Scale(NamedTuple):
       write: a folder and a network's name -> the path of its graph.
       models, batches: the networks, and the floor's batch sizes.
       floor_seconds: of each of the floor's arrangements.
-      seconds, pictures: rembg-beam has the pictures of so many seconds at the floor's rate, and so
-        many at least.
+      seconds, pictures: rembg-beam has the pictures of so many seconds at the floor's rate, or at
+        that of the cores if it is lower, and so many at least.
       side_seconds: what a side takes at most.
     """
 
@@ -160,7 +162,8 @@ def _half(run: Run, path: Path) -> str:
 
 
 def _ours(run: Run, model: str, kind: str, rate: float) -> Any:
-    number = max(run.scale.pictures, int(rate * run.scale.seconds))
+    fed = min(rate, FED, FED_BY_CORE * sides.CORES)
+    number = max(run.scale.pictures, int(fed * run.scale.seconds))
     output = sides.fresh(run.place / "rembg-beam")
     words = ["--input", photos.folder(run.place, MEGAPIXELS, number), "--max_failures", 0]
     words += ["--model", model, "--offline", "--provider", _provider(run, kind)]

@@ -267,14 +267,16 @@ def test_a_faint_map_is_run_again_alone() -> None:
         assert set(pool.map(one, pictures)) == {("strong", False, False), ("faint", True, True)}
 
 
-def test_who_is_interrupted_takes_nobody_along() -> None:
-    class Interrupted(Batching):
-        def _batch(self) -> Any:
-            if threading.current_thread().name == "interrupted":
-                raise KeyboardInterrupt
-            return super()._batch()
+def test_who_is_interrupted_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batching(Doubling(seconds=0.01), max_size=4, wait_msecs=1)
+    take = batch._queue._take
 
-    batch = Interrupted(Doubling(seconds=0.01), max_size=4, wait_msecs=1)
+    def interrupted_take(taken: List[Any]) -> Any:
+        if threading.current_thread().name == "interrupted":
+            raise KeyboardInterrupt
+        return take(taken)
+
+    monkeypatch.setattr(batch._queue, "_take", interrupted_take)
     ended: List[BaseException] = []
 
     def interrupted() -> None:
@@ -288,7 +290,7 @@ def test_who_is_interrupted_takes_nobody_along() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda value: call(batch, value), range(8))) == [*range(0, 16, 2)]
     thread.join(5)
-    assert len(ended) == 1 and not batch._waiting and not batch._led
+    assert len(ended) == 1 and not batch._queue._waiting and not batch._queue._is_led
     with pytest.raises(AttributeError):
         batch.run(None, {"x": [1]})
     assert call(batch, 5) == 10

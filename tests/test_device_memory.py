@@ -80,7 +80,9 @@ def test_onnxruntimes_own_message_is_understood(limited: Any) -> None:
         "Status Message: bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 7",
         "CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; expr=cudaMalloc((void**)&p, size);",
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; expr=cublasCreate(&handle)",
-        "CUDNN failure 4002: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDNN failure 2: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDNN failure 4004: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ; GPU=0",
+        "CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED ; GPU=0 ; expr=cublasCreate(&handle)",
         "cudaErrorMemoryAllocation",
         "HIP failure 2: hipErrorOutOfMemory",
         "Exception(2) tid(1) 8007000E Not enough memory resources are available",
@@ -91,7 +93,10 @@ def test_other_messages_of_the_kind(text: str) -> None:
         raise RuntimeError(text)
 
 
-@pytest.mark.parametrize("text", ["Got: 2 Expected: 1", "CUDA failure 700: illegal address"])
+@pytest.mark.parametrize(
+    "text",
+    ["Got: 2 Expected: 1", "CUDA failure 700: illegal address", "CUDNN_STATUS_EXECUTION_FAILED"],
+)
 def test_other_errors_rise_as_they_are(text: str) -> None:
     with pytest.raises(ValueError, match=text), device_memory.told():
         raise ValueError(text)

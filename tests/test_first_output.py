@@ -12,9 +12,10 @@ from onnx import TensorProto, helper
 from support import kinds, standins
 
 from rembg_beam.transforms.models import catalogue, opening, rembg_session
-from rembg_beam.transforms.models.batching import Batching, StandIn
+from rembg_beam.transforms.models.batching import Batching
 from rembg_beam.transforms.models.first_output import FirstOutput
 from rembg_beam.transforms.models.predicting import predict
+from rembg_beam.transforms.models.stand_in import StandIn
 from rembg_beam.transforms.pictures.decode import decode, open_picture
 
 MODELS = [model.name for model in catalogue.MODELS.values() if not model.is_remote]

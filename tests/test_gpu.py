@@ -36,7 +36,10 @@ TENSORRT = providers.find("Tensorrt").name
 
 # Of a mask's 255 levels, and of its pixels: how far a card may be from the CPU.
 LIMITS = {"fp32": (1, 0.05), "tf32": (4, 0.5), "fp16": (16, 0.8)}
-# ... and a picture in company from the same alone, on the card.
+# ... of a network of true size, whose weights are random: emulated, TF32 moves it by 3 levels, in
+# other ways for other sums. TF32 has as many bits as fp16.
+OF_RANDOM = {**LIMITS, "tf32": LIMITS["fp16"]}
+# ... and a picture in company from the same alone, on the card, in fp32.
 IN_COMPANY = (2, 0.3)
 
 MEGABYTE = 1 << 20
@@ -104,6 +107,8 @@ def gpu_home(is_emulated: bool, pytestconfig: Any, tmp_path_factory: Any) -> Pat
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
             graphs = importlib.import_module("graphs")
+            # For PNGs of true size its edges are steep: any rounding would move them by levels.
+            patch.setattr(graphs, "GAIN", 1.0)
             shutil.copy(
                 graphs.write(home / "published", "u2netp"), home / "models/u2netp/u2netp.onnx"
             )
@@ -238,7 +243,9 @@ def _devices() -> List[str]:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("name", ["tiny", "u2netp"])
-def test_masks_are_the_cpus(name: str, kind: str, jpegs: List[bytes], tell: Any) -> None:
+def test_masks_are_the_cpus(
+    name: str, kind: str, jpegs: List[bytes], is_emulated: bool, tell: Any
+) -> None:
     expected = masks(config(name, "CPU"), jpegs[:4])
     made = config(name, use_tf32=int(kind == "tf32"))
     if kind == "fp16":
@@ -247,25 +254,30 @@ def test_masks_are_the_cpus(name: str, kind: str, jpegs: List[bytes], tell: Any)
         found = shift(masks(made, jpegs[:4]), expected)
     assert any("/fp16-" in path for path in files) == (kind == "fp16")
     tell(f"{name} in {kind} against the CPU: {found}")
-    assert found.is_within(LIMITS[kind])
+    limits = LIMITS if is_emulated or name == "tiny" else OF_RANDOM
+    assert found.is_within(limits[kind])
 
 
 # batches
 
 
-@pytest.mark.parametrize("name", ["tiny", "u2netp"])
-def test_batches_of_every_size(name: str, scale: Scale, jpegs: List[bytes], tell: Any) -> None:
-    alone = masks(config(name), jpegs)
-    made = config(name, size=scale.batch)
+@pytest.mark.parametrize(("name", "kind"), [("tiny", "fp32"), ("u2netp", "fp32"), ("tiny", "tf32")])
+def test_batches_of_every_size(
+    name: str, kind: str, scale: Scale, jpegs: List[bytes], tell: Any
+) -> None:
+    is_tf32 = kind == "tf32"
+    limit = LIMITS[kind] if is_tf32 else IN_COMPANY
+    alone = masks(config(name, use_tf32=int(is_tf32)), jpegs)
+    made = config(name, size=scale.batch, use_tf32=int(is_tf32))
     with Engine(made, options=RemoveOptions(only_mask=True)) as engine:
         assert engine.open().batch == scale.batch
         sizes = made.batch_sizes()
         for number in sorted({*sizes, *(size - 1 for size in sizes)} - {0}):
             with recorded_sizes() as runs:
                 found = shift(_masks(engine, jpegs[:number], number), alone[:number])
-            tell(f"{name}, {number} at once in runs of {runs}: {found} from alone")
+            tell(f"{name} in {kind}, {number} at once in runs of {runs}: {found} from alone")
             assert max(runs) >= number, "they share a run"
-            assert found.is_within(IN_COMPANY)
+            assert found.is_within(limit)
 
 
 # memory
@@ -282,10 +294,11 @@ def test_a_picture_that_does_not_fit_is_a_failed_row(
 
 
 def test_batches_follow_the_memory_there_is(scale: Scale, jpegs: List[bytes], tell: Any) -> None:
-    alone = masks(config("u2netp"), jpegs)
+    alone = masks(config("u2netp", use_tf32=0), jpegs)
     taken = []
     for limit in _fitting(scale.memory, jpegs[0]):
-        made = config("u2netp", size=scale.batch, gpu_mem_limit=limit * MEGABYTE)
+        own: Dict[str, Any] = {"gpu_mem_limit": limit * MEGABYTE, "use_tf32": 0}
+        made = config("u2netp", size=scale.batch, **own)
         with (
             Engine(made, options=RemoveOptions(only_mask=True)) as engine,
             recorded_sizes() as sizes,

@@ -10,6 +10,7 @@ provider that is not in use.
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from .elements import Cutout, Facts, Part, size_of
@@ -25,7 +26,7 @@ from .pictures.masks import EmptyMask, check_mask, foreground_share
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
 from .runtime import memory, slow
-from .setting import Setting
+from .setting import check, setting
 
 # In place of a provider's name, for a model that is a service.
 REMOTE = "remote"
@@ -43,6 +44,33 @@ class Refused(NamedTuple):
 
     error: Exception
     facts: Facts
+
+
+@dataclass(frozen=True)
+class PictureLimits:
+    """Of what is done for a picture at most."""
+
+    max_memory: Optional[int] = setting(
+        None,
+        "bytes of pictures in flight in a process, such as 2GB, the model's own left out; default: "
+        "half of what the process may use; a picture that needs more is worked on alone",
+        more="compressed and decoded; raise it if threads wait for memory that is there, lower it "
+        "where several processes share a machine",
+        kind="bytes",
+        minimum=1,
+    )
+    max_pixels: int = setting(
+        MAX_PIXELS, "a larger picture is a failure, before it is decoded", minimum=1
+    )
+    max_picture_seconds: float = setting(
+        slow.SECONDS,
+        "a picture in work for longer than these seconds is named in the log while it is; it goes "
+        "on",
+        above=0,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 class Engine:
@@ -76,16 +104,9 @@ class Engine:
         self.session = session
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
-        self.max_memory = max_memory
-        self.max_pixels = max_pixels
-        self.max_picture_seconds = max_picture_seconds
+        self.limits = PictureLimits(max_memory, max_pixels, max_picture_seconds)
         self.opener = opener
         check_encoding(self.options, self.encoding)
-        Setting("", kind="bytes", minimum=1, name="max_memory").check(max_memory)
-        seconds = Setting(
-            "", kind="number", above=0, name="max_picture_seconds", default=slow.SECONDS
-        )
-        seconds.check(max_picture_seconds)
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
@@ -94,7 +115,7 @@ class Engine:
 
     def open(self) -> Loaded:
         """Makes the process's session, or takes the one that is there, until `close`."""
-        memory.budget(self.max_memory)
+        memory.budget(self.limits.max_memory)
         self._holding = threading.Lock()
         loaded = self._hold(self.session)
         if self.options.uses_pymatting():
@@ -156,13 +177,13 @@ class Engine:
     @contextmanager
     def _decoded(self, data: bytes, options: RemoveOptions, name: str) -> Iterator[Picture]:
         """The picture, and room for it, as long as it is in work."""
-        with slow.watch(name, self.max_picture_seconds):
-            opened = open_picture(data, self.max_pixels)
+        with slow.watch(name, self.limits.max_picture_seconds):
+            opened = open_picture(data, self.limits.max_pixels)
         name = f"{name}, {opened.format} of {opened.width}x{opened.height},"
         size = self._bytes(opened.size, options)
         with (
             memory.budget().hold(memory.WORK, size),
-            slow.watch(name, self.max_picture_seconds),
+            slow.watch(name, self.limits.max_picture_seconds),
         ):
             yield decode(data, opened, to_srgb=options.to_srgb)
 

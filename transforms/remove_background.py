@@ -15,19 +15,17 @@ import apache_beam as beam
 
 from . import read, write
 from .elements import RunColumns, Source, as_source, to_json
-from .engine import check_encoding
+from .engine import PictureLimits, check_encoding
 from .models import sessions
 from .models.config import SessionConfig
 from .models.opening import open_session
-from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn
-from .runtime import slow
 from .runtime.failures import FAILURES, failed_outcome
 from .runtime.metrics import count_outcome
-from .setting import REQUIRED, changed, check, documented, setting
+from .setting import REQUIRED, changed, check, documented, same_setting, setting
 from .store import uris
 from .store.web import WebOptions
 from .write import WriteCutouts
@@ -83,15 +81,7 @@ class RemoveBackground(beam.PTransform):
         "each holds one compressed cutout",
         minimum=1,
     )
-    max_memory: Optional[int] = setting(
-        None,
-        "bytes of pictures in flight in a process, such as 2GB, the model's own left out; default: "
-        "half of what the process may use; a picture that needs more is worked on alone",
-        more="compressed and decoded; raise it if threads wait for memory that is there, lower it "
-        "where several processes share a machine",
-        kind="bytes",
-        minimum=1,
-    )
+    max_memory: Optional[int] = same_setting(PictureLimits, "max_memory")
     max_bytes: int = setting(
         read.MAX_BYTES,
         "a larger file is a failure; default 100MB",
@@ -99,15 +89,8 @@ class RemoveBackground(beam.PTransform):
         kind="bytes",
         minimum=1,
     )
-    max_pixels: int = setting(
-        MAX_PIXELS, "a larger picture is a failure, before it is decoded", minimum=1
-    )
-    max_picture_seconds: float = setting(
-        slow.SECONDS,
-        "a picture in work for longer than these seconds is named in the log while it is; it goes "
-        "on",
-        above=0,
-    )
+    max_pixels: int = same_setting(PictureLimits, "max_pixels")
+    max_picture_seconds: float = same_setting(PictureLimits, "max_picture_seconds")
     web_options: WebOptions = setting(
         WebOptions(),
         "how pictures are fetched from http(s), and from which hosts they may be",

@@ -106,6 +106,12 @@ def setting(default: Any, help: str, **more: Any) -> Any:
     return field(default=default, metadata={"setting": Setting(help, **more)})
 
 
+def same_setting(cls: Any, name: str) -> Any:
+    """A dataclass's field with the setting, and the default, that another class declares."""
+    found = cls.__dataclass_fields__[name]
+    return field(default=found.default, metadata=found.metadata)
+
+
 def settings_of(cls: Any) -> Mapping[str, Setting]:
     """The settings that a dataclass declares, by their names.
 

@@ -1,11 +1,8 @@
 """Dynamic batching: the calls of many threads, gathered into runs of one graph.
 
 `Batching` stands in for the `onnxruntime.InferenceSession` inside a rembg session, with the same
-`run`. A thread that calls it while nobody gathers becomes the one who does: it waits for others to
-join, hands the duty to the first of those who come later, runs the graph once for all, and deals
-the slices out. A full batch runs at once, beside another one: while a card computes that, this one
-is stacked and lies there when the card is free. One that is not full waits, milliseconds at most,
-and for a card that has nothing to do.
+`run`. A `BatchQueue` gathers the calls; here the graph is run once for all, and the slices are
+dealt out.
 
 Batches have few, fixed sizes where a provider pays for each new one (a GPU's kernels are chosen by
 shape): one that is smaller is padded with its last picture. A batch that fails is run again one by
@@ -16,12 +13,13 @@ memory for is run again in halves while nothing else runs there, and batches sta
 import contextlib
 import logging
 import threading
-import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
 from . import device_memory
+from .batch_queue import BatchQueue, Call, Limits
+from .stand_in import Feeds, Run, StandIn
 
 # By how much of a level, of 255, a batch may always move a mask before it is rounded: pixels that
 # lie so near to the next level get it.
@@ -35,62 +33,6 @@ AT_ONCE = 2
 FAILURES = 3
 
 _log = logging.getLogger(__name__)
-
-Feeds = Dict[str, Any]
-
-
-class Run(NamedTuple):
-    """What a run of a graph gave for one picture.
-
-    Attributes:
-      outputs: of the graph, arrays whose first axis is the batch, of one.
-      exact: whether they are, to the bit, those of a run for this picture alone.
-    """
-
-    outputs: Sequence[Any]
-    exact: bool
-
-
-class StandIn:
-    """In place of an `onnxruntime.InferenceSession`: what it has not itself is the session's."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "inner":  # of an instance that is being copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    def run(
-        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
-    ) -> Sequence[Any]:
-        """As `InferenceSession.run`, for a picture: arrays whose first axis is 1."""
-        return self.run_one(output_names, input_feed, run_options).outputs
-
-    def run_one(
-        self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
-    ) -> Run:
-        """The same, and whether it is exact."""
-        if isinstance(self.inner, StandIn):
-            return self.inner.run_one(output_names, input_feed, run_options)
-        return Run(self.inner.run(output_names, input_feed, run_options), True)
-
-
-class _Call:
-    """A thread's call, and what becomes of it."""
-
-    def __init__(self, names: Optional[Sequence[str]], feeds: Feeds) -> None:
-        shapes = [(name, value.shape, str(value.dtype)) for name, value in feeds.items()]
-        # What calls of one batch have in common.
-        self.kind = (names and tuple(names), tuple(sorted(shapes)))
-        self.names = names
-        self.feeds = feeds
-        self.arrived = time.monotonic()
-        self.run: Optional[Run] = None
-        self.error: Optional[BaseException] = None
-        self.leads = False
-        self.woken = threading.Event()
 
 
 class Batching(StandIn):
@@ -129,9 +71,6 @@ class Batching(StandIn):
         check: Callable[[Sequence[Any]], None] = lambda outputs: None,
     ) -> None:
         super().__init__(inner)
-        self.max_size = max_size
-        self.at_once = at_once
-        self.wait_seconds = wait_msecs / 1000
         self.sizes = tuple(sorted(sizes))
         self.error = error
         self.most = most
@@ -141,21 +80,27 @@ class Batching(StandIn):
         self.calls = 0
         self.runs = 0
         self._failed = 0
-        self._waiting: List[_Call] = []
-        self._changed = threading.Condition()
-        self._led = False
-        self._running = 0
-        self._alone_wanted = 0
+        self._counting = threading.Lock()
+        self._gathers = max_size > 1 or at_once is not None
+        self._queue = BatchQueue(self._serve, Limits(max_size, at_once), wait_msecs / 1000)
+
+    @property
+    def max_size(self) -> int:
+        return self._queue.limits.max_size
+
+    @property
+    def at_once(self) -> Optional[int]:
+        return self._queue.limits.at_once
 
     def run_one(
         self, output_names: Optional[Sequence[str]], input_feed: Feeds, run_options: Any = None
     ) -> Run:
         """As `StandIn.run_one`."""
-        if run_options is not None or (self.max_size == 1 and self.at_once is None):
+        if run_options is not None or not self._gathers:
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
-            run = self._gathered(_Call(output_names, input_feed))
+            run = self._queue.put(Call(output_names, input_feed))
         self.check(run.outputs)
         return run
 
@@ -167,99 +112,40 @@ class Batching(StandIn):
             return self.inner.run(names, feeds, options)
 
     def _count(self, *, calls: int) -> None:
-        with self._changed:
+        with self._counting:
             self.calls += calls
             self.runs += 1
 
-    def _gathered(self, call: _Call) -> Run:
-        with self._changed:
-            self._waiting.append(call)
-            if not self._led:
-                self._hand_on()
-            elif len(self._waiting) >= self.max_size and self._has_room():
-                self._changed.notify_all()
-        try:
-            call.woken.wait()
-            if call.leads:
-                self._lead()
-        finally:
-            self._leave(call)
-        if call.error is not None:
-            raise call.error
-        assert call.run is not None
-        return call.run
-
-    def _hand_on(self) -> None:
-        """The first of those who wait leads from here."""
-        self._led = bool(self._waiting)
-        if self._led:
-            self._waiting[0].leads = True
-            self._waiting[0].woken.set()
-
-    def _has_room(self) -> bool:
-        """Whether another batch may run."""
-        is_full = self.at_once is not None and self._running >= self.at_once
-        return not (is_full or self._alone_wanted)
-
-    def _lead(self) -> None:
-        batch = self._batch()
-        try:
-            self._serve(batch)
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
-
-    def _batch(self) -> List[_Call]:
-        """The first of those who wait, and who of the others is like it, once they may run."""
-        with self._changed:
-            while True:
-                first = self._waiting[0]
-                batch = [call for call in self._waiting if call.kind == first.kind]
-                left = first.arrived + self.wait_seconds - time.monotonic()
-                is_due = len(batch) >= self.max_size or (left <= 0 and not self._running)
-                if is_due and self._has_room():
-                    break
-                self._changed.wait(None if is_due or self._running else left)
-            batch = batch[: self.max_size]
-            self._waiting = [call for call in self._waiting if call not in batch]
-            self._running += 1
-            first.leads = False
-            self._hand_on()
-        return batch
-
-    def _serve(self, batch: List[_Call], *, runs_alone: bool = False) -> None:
+    def _serve(self, batch: List[Call], limits: Limits) -> None:
         """Runs a batch; if it fails, again in parts."""
-        before = self.max_size, self.at_once
-        runs_alone = runs_alone or self.at_once == self._running == 1
+        is_alone = self._queue.is_alone()
         try:
             self._run(batch)
         except device_memory.OutOfMemory as error:
-            if runs_alone and len(batch) == 1:
+            if is_alone and len(batch) == 1:
                 batch[0].error = error
                 return
-            self._lower(len(batch) if runs_alone else None, before)
-            with contextlib.nullcontext() if runs_alone else self._while_nothing_runs():
-                rest = batch
-                while rest:
-                    part, rest = rest[: self.max_size], rest[self.max_size :]
-                    self._serve(part, runs_alone=True)
+            size = self._padded(len(batch)) if is_alone else None
+            self._restrict(limits, lowered(limits, self.sizes, size))
+            with contextlib.nullcontext() if is_alone else self._queue.alone():
+                self._serve_in_parts(batch)
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
                 return
             self._note_failure(len(batch), error)
             for call in batch:
-                self._serve([call], runs_alone=runs_alone)
-        finally:
-            for call in batch:
-                if call.run is None and call.error is None:
-                    call.error = RuntimeError("the thread that ran its batch was interrupted")
-                call.woken.set()
+                self._serve([call], self._queue.limits)
 
-    def _run(self, batch: List[_Call]) -> None:
+    def _serve_in_parts(self, batch: List[Call]) -> None:
+        while batch:
+            limits = self._queue.limits
+            part, batch = batch[: limits.max_size], batch[limits.max_size :]
+            self._serve(part, limits)
+
+    def _run(self, batch: List[Call]) -> None:
         number = len(batch)
-        size = next((size for size in self.sizes if size >= number), number)
+        size = self._padded(number)
         feeds = {
             name: stacked([call.feeds[name] for call in batch], size) for name in batch[0].feeds
         }
@@ -276,63 +162,53 @@ class Batching(StandIn):
             else:
                 call.run = Run(parts, False)
 
+    def _padded(self, number: int) -> int:
+        """The size of a batch of so many pictures."""
+        return next((size for size in self.sizes if size >= number), number)
+
     def _note_failure(self, size: int, error: Exception) -> None:
         """A batch that failed costs its pictures twice; where it keeps failing it gets smaller."""
-        with self._changed:
+        with self._counting:
             self._failed += 1
             is_first, is_last = self._failed == 1, self._failed >= FAILURES
             if is_last:
-                smaller = [each for each in self.sizes or (1, size // 2) if each < size]
-                self.max_size = min(self.max_size, max(smaller, default=1))
                 self._failed = 0
         if is_first:
             _log.warning("a batch of %d failed and was run one by one: %s", size, error)
         if is_last:
-            _log.warning("batches have at most %d pictures from here", self.max_size)
+            limits = self._queue.limits
+            smaller = [each for each in self.sizes or (1, size // 2) if each < size]
+            most = min(limits.max_size, max(smaller, default=1))
+            if self._queue.replace(limits, limits._replace(max_size=most)):
+                _log.warning("batches have at most %d pictures from here", most)
 
-    def _lower(self, alone: Optional[int], before: Tuple[int, Optional[int]]) -> None:
-        """Memory ran out: from here on batches have half as many pictures, or run by turns.
+    def _restrict(self, before: Limits, limits: Limits) -> None:
+        """Memory ran out; where other limits were set since the batch began, these are tried."""
+        if limits != before and self._queue.replace(before, limits):
+            _log.warning(
+                "memory of the provider ran out: from here on batches of %d, %s at once",
+                *(limits.max_size, limits.at_once or "any number of"),
+            )
 
-        Args:
-          alone: how many pictures the batch had, if it was the only one; None beside another,
-            where nothing is done if another thread has done so since.
-          before: `max_size` and `at_once` when the batch was begun.
-        """
-        with self._changed:
-            if alone is None and (self.max_size, self.at_once) != before:
-                return
-            half = (alone or self.max_size) // 2
-            sizes = self.sizes or (half,)
-            if alone is None and half not in sizes:
-                self.at_once = 1
-            else:
-                smaller = max([size for size in sizes if 1 <= size <= half], default=1)
-                self.max_size = min(self.max_size, smaller)
-            now = self.max_size, self.at_once or "any number of"
-        _log.warning("memory of the provider ran out: from here on batches of %d, %s at once", *now)
 
-    @contextlib.contextmanager
-    def _while_nothing_runs(self) -> Iterator[None]:
-        """Within it the caller's batch is the only one."""
-        with self._changed:
-            self._alone_wanted += 1
-            self._running -= 1
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._running)
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._alone_wanted -= 1
+def lowered(limits: Limits, sizes: Sequence[int], alone: Optional[int]) -> Limits:
+    """Half as many pictures in a batch; where no such size is, batches by turns.
 
-    def _leave(self, call: _Call) -> None:
-        """Ends a call; if it was interrupted while it waited, another one takes its place."""
-        with self._changed:
-            if call in self._waiting:
-                self._waiting.remove(call)
-            if call.leads:
-                self._hand_on()
+    >>> lowered(Limits(16, 2), (1, 4, 8, 16), None), lowered(Limits(16, 2), (1, 4, 8, 16), 16)
+    (Limits(max_size=8, at_once=2), Limits(max_size=8, at_once=2))
+    >>> lowered(Limits(4, 2), (1, 4), None), lowered(Limits(4, 2), (1, 4), 4)
+    (Limits(max_size=4, at_once=1), Limits(max_size=1, at_once=2))
+
+    Args:
+      limits: in which memory ran out.
+      sizes: that batches may have; none for any.
+      alone: that of the batch for which it did, if it was the only one; None beside another.
+    """
+    half = (alone or limits.max_size) // 2
+    if alone is None and (half == 0 or half not in (sizes or (half,))):
+        return limits._replace(at_once=1)
+    smaller = max([size for size in sizes or (half,) if size <= half], default=1)
+    return limits._replace(max_size=min(limits.max_size, smaller))
 
 
 def stacked(arrays: List[Any], size: int) -> Any:

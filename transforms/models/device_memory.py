@@ -2,7 +2,8 @@
 
 onnxruntime raises one class for many reasons, so its message tells: that of its allocator, whose
 limit `gpu_mem_limit` is, of CUDA, of cuDNN and cuBLAS, which allocate for themselves, of HIP and of
-DirectX. An allocator on the CPU says the same.
+DirectX. An allocator on the CPU says the same. cuDNN and cuBLAS say that they are not
+initialized where there is no room for the handle that a second run at once needs.
 """
 
 import contextlib
@@ -11,7 +12,8 @@ from typing import Iterator, Optional
 
 _NO_ROOM = re.compile(
     r"Failed to allocate memory|is smaller than requested bytes|out of memory|OutOfMemory"
-    r"|ALLOC_FAILED|ErrorMemoryAllocation|CUDA failure 2:|CUDA error 2\b|8007000E",
+    r"|ALLOC(?:ATION)?_FAILED|CU(?:BLAS|DNN)_STATUS_NOT_INITIALIZED|ErrorMemoryAllocation"
+    r"|CUDA failure 2:|CUDA error 2\b|8007000E",
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"requested (?:buffer of size|bytes of) (\d+)")

@@ -9,7 +9,7 @@ the graph raises.
 from collections.abc import Sequence
 from typing import Any, Callable, List, Optional
 
-from .batching import Feeds, Run, StandIn
+from .stand_in import Feeds, Run, StandIn
 
 
 class FirstOutput(StandIn):

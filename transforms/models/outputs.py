@@ -10,8 +10,8 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from .batching import Run, StandIn
 from .catalogue import Model
+from .stand_in import Run, StandIn
 
 # The least side of a map: rembg squeezes a side of one away.
 _LEAST = 2

@@ -23,7 +23,7 @@ from PIL import Image
 from ..fast.normalize import normalize
 from ..fast.resample import resize
 from . import catalogue
-from .batching import Run, StandIn
+from .stand_in import Run, StandIn
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
 _ENDS = re.compile(

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from . import derived, providers
-from .batching import Feeds
 from .catalogue import Model
 from .predicting import as_map_of
+from .stand_in import Feeds
 
 _log = logging.getLogger(__name__)
 
