@@ -1,10 +1,12 @@
 """How long a picture holds the interpreter's lock (GIL), of which a process has one.
 
-`python gil.py ARGUMENT...` runs the command `rembg-beam` in this process and prints JSON: the
-seconds for which any thread held the lock, and those of CPU. A thread that never takes the lock
-itself looks every twentieth of a millisecond whether it is held: CPython says so in a word of its
-runtime's memory, which is found by what it must contain. `RuntimeError` where it isn't. The time
-for which a thread holds it is one of the clock: on a machine that does other work it grows.
+`python gil.py FEW MANY ARGUMENT...` runs the command `rembg-beam` in this process and prints JSON:
+the seconds of CPU for which any thread held the lock, and all seconds of CPU, from the outcome FEW
+to the outcome MANY. A thread that never takes the lock itself looks every twentieth of a
+millisecond who holds it, and adds up what that thread gets of a core until the next look. What it
+waits for a core, while it holds the lock, is not counted: a machine with more cores lets it run.
+CPython says who holds the lock in its runtime's memory, in words that are found by what they must
+contain. `RuntimeError` where they aren't.
 """
 
 import ctypes
@@ -14,7 +16,8 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+from unittest import mock
 
 import graphs
 import numba
@@ -26,7 +29,7 @@ from sides import Bench, Counts
 
 MICROSECONDS = 50
 
-COUNTS, QUICK = Counts(80, 380), Counts(2, 4)
+COUNTS, QUICK = Counts(300, 900), Counts(2, 4)
 
 HEAD = ("the lock held, a picture (lowest to highest)", "one process ends at", "CPU a picture")
 
@@ -51,73 +54,111 @@ def measure(bench: Bench) -> report.Section:
 
 
 def _per_picture(bench: Bench, counts: Counts) -> Tuple[float, float]:
-    """Seconds of the lock and of CPU, start-up left out."""
-    few, many = (_run(bench, number) for number in counts)
-    number = counts.many - counts.few
-    return (many[0] - few[0]) / number, (many[1] - few[1]) / number
-
-
-def _run(bench: Bench, number: int) -> List[float]:
-    """What `main` prints of a run over so many pictures."""
+    """Seconds of the lock and of CPU, start-up and end left out."""
     flags = ["--model", graphs.WITHOUT, "--offline", "--max_failures", 0]
-    places = ["--input", photos.folder(bench.place, "0.67", number)]
+    places = ["--input", photos.folder(bench.place, "0.67", counts.many)]
     places += ["--output", sides.fresh(bench.place / "gil")]
-    command = [sides.PYTHON, sides.HERE / "gil.py", "run", *flags, *places]
-    answer: List[float] = sides.answered(command, graphs.home_without(bench.place))
-    return answer
+    command = [sides.PYTHON, sides.HERE / "gil.py", *counts, "run", *flags, *places]
+    held, cpu = sides.answered(command, graphs.home_without(bench.place))
+    number = counts.many - counts.few
+    return held / number, cpu / number
 
 
-_sleep = ctypes.CDLL(None).usleep
+_libc = ctypes.CDLL(None)
+_sleep, _copy, _read_clock = _libc.usleep, _libc.memmove, _libc.clock_gettime
 _sleep.argtypes, _sleep.restype = [ctypes.c_uint], ctypes.c_int
+_copy.argtypes, _copy.restype = [ctypes.c_size_t] * 3, ctypes.c_size_t
+_read_clock.argtypes, _read_clock.restype = [ctypes.c_int, ctypes.c_size_t], ctypes.c_int
 
 
 class Watched(NamedTuple):
-    """What was seen: how often anybody looked, how often the lock was held, and the seconds."""
+    """What was seen: how often anybody looked, how often the lock was held, and for how many
+    seconds of CPU."""
 
     looks: int
     held: int
-    seconds: float
+    held_seconds: float
 
-    @property
-    def held_seconds(self) -> float:
-        return self.seconds * self.held / self.looks
+
+class Watch:
+    """Looks at the lock, within a `with`."""
+
+    def __init__(self) -> None:
+        lock = _lock()
+        self._ends, self._seen = np.zeros(1, np.int64), np.zeros(3, np.int64)
+        _look(*lock, np.ones(1, np.int64), self._seen, MICROSECONDS)  # compiles it
+        arguments = (*lock, self._ends, self._seen, MICROSECONDS)
+        self._thread = threading.Thread(target=_look, args=arguments)
+
+    def seen(self) -> Watched:
+        """What was seen so far."""
+        looks, held, nanoseconds = map(int, self._seen)
+        return Watched(looks, held, nanoseconds / 1e9)
+
+    def cpu(self) -> float:
+        """Seconds of CPU of this process, but for what looking takes."""
+        assert self._thread.ident is not None
+        looking = time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+        return time.process_time() - looking
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends[0] = 1
+        self._thread.join()
 
 
 def watched(work: Callable[[], Any]) -> Watched:
     """Runs it and watches the lock meanwhile."""
-    locked, ends, counts = _lock_word(), np.zeros(1, np.int64), np.zeros(2, np.int64)
-    thread = threading.Thread(target=_look, args=(locked, ends, counts, MICROSECONDS))
-    _look(locked, np.ones(1, np.int64), counts, MICROSECONDS)  # compiles it
-    thread.start()
-    start = time.perf_counter()
-    try:
+    with Watch() as watch:
         work()
-    finally:
-        seconds = time.perf_counter() - start
-        ends[0] = 1
-        thread.join()
-    return Watched(int(counts[0]), int(counts[1]), seconds)
+        return watch.seen()
 
 
 @numba.njit(nogil=True)
-def _look(locked: Any, ends: Any, counts: Any, microseconds: int) -> None:
+def _look(locked: Any, holder: Any, id_at: int, ends: Any, seen: Any, microseconds: int) -> None:
+    number, clock, before = np.zeros(1, np.int64), 0, 0
     while ends[0] == 0:
         _sleep(microseconds)
-        counts[0] += 1
-        counts[1] += locked[0]
+        if clock:
+            seen[2] += _nanoseconds(clock) - before
+        seen[0] += 1
+        clock = 0
+        if locked[0] == 1:
+            seen[1] += 1
+            _copy(number.ctypes.data, holder[0] + id_at, 8)
+            # A thread's own, as Linux numbers them.
+            clock = (~number[0] << 3) | 6
+            before = _nanoseconds(clock)
 
 
-def _lock_word() -> Any:
-    """int32 [1], 1 while the lock is held: `locked` of CPython's `struct _gil_runtime_state`, which
-    follows the interval of switching and the thread that had the lock last."""
+@numba.njit(nogil=True)
+def _nanoseconds(clock: int) -> int:
+    time = np.zeros(2, np.int64)
+    _read_clock(clock, time.ctypes.data)
+    return time[0] * 1_000_000_000 + time[1]
+
+
+def _lock() -> Tuple[Any, Any, int]:
+    """What CPython's `struct _gil_runtime_state` says of the lock.
+
+    Returns:
+      int32 [1], 1 while it is held (`locked`); int64 [1], the address of the state of the thread
+      that had it last (`last_holder`, after the interval of switching); and where in such a state
+      the system's number of its thread is.
+    """
     runtime = _memory_of("_PyRuntime")
     ctypes.pythonapi.PyThreadState_Get.restype = ctypes.c_void_p
     this_thread = ctypes.pythonapi.PyThreadState_Get()
     interval = round(sys.getswitchinterval() * 1e6)
+    state = (ctypes.c_uint64 * 64).from_address(this_thread)
     for index in np.flatnonzero(runtime[1:-1] == this_thread) + 1:
         locked = runtime[index + 1 :].view(np.int32)[:1]
         if runtime[index - 1] == interval and locked[0] == 1:
-            return locked
+            id_at = 8 * list(state).index(threading.get_native_id())
+            return locked, runtime[index:].view(np.int64)[:1], id_at
     raise RuntimeError("this Python doesn't keep its lock where CPython 3.11 to 3.13 does")
 
 
@@ -132,16 +173,26 @@ def _memory_of(symbol: str) -> Any:
     raise RuntimeError(f"{symbol} lies in no segment")
 
 
-def main(arguments: List[str]) -> None:
+def main(few: str, many: str, *arguments: str) -> None:
     from rembg_beam.pipelines.cli import main as command
+    from rembg_beam.transforms.runtime.metrics import tally
 
     answer = os.dup(1)
     os.dup2(2, 1)  # what the command itself prints
-    start = time.process_time()
-    seen = watched(lambda: command(arguments))
-    cpu = time.process_time() - start
-    os.write(answer, json.dumps([seen.held_seconds, cpu, seen.seconds]).encode())
+    marks: Dict[int, Tuple[Watched, float]] = {}
+    add = tally.add
+
+    def counted(name: str, number: int = 1) -> None:
+        add(name, number)
+        if name == "outcomes_written":
+            marks[tally.snapshot()[name]] = watch.seen(), watch.cpu()
+
+    with Watch() as watch, mock.patch.object(tally, "add", counted):
+        command(list(arguments))
+    (before, cpu_before), (after, cpu) = marks[int(few)], marks[int(many)]
+    held = after.held_seconds - before.held_seconds
+    os.write(answer, json.dumps([held, cpu - cpu_before]).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])
