@@ -23,7 +23,7 @@ PHOTOS ?= photos
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 NVIDIA := $(shell command -v nvidia-smi)
 
-.PHONY: help demo test test-latest reference docs soak test-engines test-openvino bench eval-tiny train-tiny
+.PHONY: help demo test test-latest reference docs soak soak-names test-engines test-openvino bench eval-tiny train-tiny
 .PHONY: test-gpu-install test-training clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make docs   the documentation as a site, in site/"
 	@echo "make reference  docs/options.md and the table in docs/rows.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
+	@echo "make soak-names  a million names on one machine: its time and memory; 2 million files"
 	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make test-gpu-install  each extra for NVIDIA's GPUs brings all libraries; needs no GPU"
@@ -84,6 +85,9 @@ $(DOCS)/run: pyproject.toml setup.py constraints.txt
 
 soak: $(VENV)/dev
 	$(BIN)/pytest -m soak
+
+soak-names: $(VENV)/dev
+	$(BIN)/pytest -m soak_names --capture=no tests/test_soak_names.py
 
 # What can't be had is skipped, and why is said.
 test-engines: $(VENV)/dev

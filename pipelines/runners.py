@@ -5,6 +5,7 @@ can't carry the job.
 """
 
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
@@ -37,6 +38,17 @@ def check(runner: str) -> None:
             f"--runner {runner} can't carry this job: {seen}. Leave out --runner to run on this "
             "machine, or take PrismRunner, FlinkRunner, SparkRunner or DataflowRunner"
         )
+
+
+def is_one_process(runner: str, options: PipelineOptions) -> bool:
+    """Whether all runs in this process."""
+    return runner == HERE and not starts_workers(runner, options)
+
+
+def starts_workers(runner: str, options: PipelineOptions) -> bool:
+    """Whether it runs the job from this process, in others that it starts."""
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return runner == HERE and mode == "multi_processing"
 
 
 def has_embedded_pool(options: PipelineOptions) -> bool:

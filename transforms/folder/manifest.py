@@ -16,7 +16,7 @@ import io
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
+from typing import Any, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
 
 import apache_beam as beam
 import pyarrow as pa
@@ -32,7 +32,7 @@ from . import layout
 ROWS_PER_FILE = 100_000
 
 # Packed at once.
-_CHUNK_ROWS = 1_000
+BATCH_ROWS = 1_000
 
 _TYPES = {
     str: pa.string(),
@@ -75,11 +75,6 @@ def folder(output: str, run_id: str) -> str:
     return uris.join(output, layout.run_folder(run_id))
 
 
-def row(outcome: Outcome) -> Dict[str, Any]:
-    """The outcome under the column names of `SCHEMA`."""
-    return {name: getattr(outcome, name) for name in SCHEMA.names}
-
-
 @dataclass(kw_only=True, eq=False)
 class WriteManifest(beam.PTransform):
     """Writes outcomes as Parquet; see the module's docstring.
@@ -100,11 +95,36 @@ class WriteManifest(beam.PTransform):
             raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        packed = outcomes | "Take many rows" >> TakeMany() | "Pack the rows" >> beam.Map(pack)
+        write = WritePacked(output=self.output, run=self.run, rows_per_file=self.rows_per_file)
+        return packed | "Write the packed" >> write
+
+
+class TakeMany(beam.PTransform):
+    """Outcomes, bounded -> lists of `BATCH_ROWS` of them."""
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
         return (
             outcomes
             | "Of all windows" >> beam.WindowInto(GlobalWindows())
-            | "Take many rows" >> beam.BatchElements(_CHUNK_ROWS, _CHUNK_ROWS)
-            | "Pack the rows" >> beam.Map(_pack).with_output_types(Tuple[str, bytes])
+            | "Batch them" >> beam.BatchElements(BATCH_ROWS, BATCH_ROWS)
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class WritePacked(beam.PTransform):
+    """The same of rows that `pack` has packed."""
+
+    output: str
+    run: str
+    rows_per_file: int = ROWS_PER_FILE
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, packed: beam.PCollection) -> beam.PCollection:
+        return (
+            packed
             | "Gather all rows" >> beam.GroupByKey()
             | "Write rows" >> beam.FlatMap(_write, self.output, self.run, self.rows_per_file)
         )
@@ -122,8 +142,13 @@ def decode(data: bytes) -> pa.Table:
     return pa.parquet.read_table(io.BytesIO(data), schema=SCHEMA)
 
 
-def _pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
-    return "all", encode(pa.Table.from_pylist([row(outcome) for outcome in outcomes], SCHEMA))
+def pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
+    """Rows as a Parquet file, under the one key of all."""
+    columns = [
+        pa.array([getattr(outcome, field.name) for outcome in outcomes], field.type)
+        for field in SCHEMA
+    ]
+    return "all", encode(pa.Table.from_arrays(columns, schema=SCHEMA))
 
 
 def _write(
