@@ -22,8 +22,8 @@ PHOTOS ?= photos
 # What bench can measure here beside the CPU: OpenVINO in bf16.
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 
-.PHONY: help demo test test-latest reference docs soak test-engines test-openvino test-gpu bench bench-gpu
-.PHONY: eval-tiny train-tiny test-gpu-install test-training clean
+.PHONY: help demo test test-latest reference docs soak soak-names test-engines test-openvino test-gpu
+.PHONY: bench bench-gpu eval-tiny train-tiny test-gpu-install test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
@@ -32,6 +32,7 @@ help:
 	@echo "make docs   the documentation as a site, in site/"
 	@echo "make reference  docs/options.md and the tables in docs/rows.md and scale.md, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
+	@echo "make soak-names  a million names on one machine: its time and memory; 2 million files"
 	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make test-gpu  the tests on an NVIDIA GPU, in an environment of its own; three minutes"
@@ -86,6 +87,9 @@ $(DOCS)/run: pyproject.toml setup.py constraints.txt
 
 soak: $(VENV)/dev
 	$(BIN)/pytest -m soak
+
+soak-names: $(VENV)/dev
+	$(BIN)/pytest -m soak_names --capture=no tests/test_soak_names.py
 
 # What can't be had is skipped, and why is said.
 test-engines: $(VENV)/dev

@@ -5,6 +5,7 @@ can't carry the job.
 """
 
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
@@ -47,6 +48,17 @@ def let_take_its_time(runner: str, options: PipelineOptions) -> None:
     is_own = short(runner) == "prismrunner" and not portable.job_endpoint
     if is_own and portable.job_server_timeout == PortableOptions().job_server_timeout:
         portable.job_server_timeout = _YEAR_SECONDS
+
+
+def is_one_process(runner: str, options: PipelineOptions) -> bool:
+    """Whether all runs in this process."""
+    return runner == HERE and not starts_workers(runner, options)
+
+
+def starts_workers(runner: str, options: PipelineOptions) -> bool:
+    """Whether it runs the job from this process, in others that it starts."""
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return runner == HERE and mode == "multi_processing"
 
 
 def has_embedded_pool(options: PipelineOptions) -> bool:

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.folder import layout
+from ..transforms.job import WriteFilesAndRows
 from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
 from . import logs, runners, workers
@@ -136,7 +137,10 @@ def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> b
     except ValueError as error:
         raise UsageError(str(error)) from error
     # Beam ties a transform to the pipeline it was applied to.
-    _ = made | (replace(job, on_existing="overwrite") if _is_new(runner, job) else replace(job))
+    job = replace(job, local_join=runners.is_one_process(runner, options))
+    if _is_new(runner, job):
+        job = replace(job, on_existing="overwrite")
+    _ = made | "RemoveBackgrounds" >> WriteFilesAndRows(job=job)
     return made
 
 

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pyarrow.dataset
 import pytest
 
-from rembg_beam.pipelines import cli
+from rembg_beam.pipelines import cli, runners
 from rembg_beam.transforms import (
     Encoding,
     RemoveBackground,
@@ -21,12 +21,24 @@ from rembg_beam.transforms import (
     Source,
     naming,
 )
-from rembg_beam.transforms.folder import record, summary
-from rembg_beam.transforms.folder.existing import SkipExisting
+from rembg_beam.transforms.folder import existing, record, summary
 from rembg_beam.transforms.sources import readers
 
 
+@pytest.fixture(autouse=True, params=["locally", "by shuffle"])
+def joined(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How names, files and rows are brought together, by jobs here and by the command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runners, "is_one_process", lambda *_: request.param == "locally")
+        patch.setitem(_more, "local_join", request.param == "locally")
+        yield
+
+
+_more: Dict[str, Any] = {}
+
+
 def job(output: Path, **more: Any) -> RemoveBackgrounds:
+    more = {**_more, **more}
     names = ("relative_to", "overwrite", "options", "encoding")
     own = {name: more.pop(name) for name in names if name in more}
     return RemoveBackgrounds(
@@ -132,6 +144,19 @@ def test_a_collection_of_pictures_names_distinctly(photos: Path, tmp_path: Path)
     (photos / "sub" / "b.JPEG").rename(photos / "b.jpg")
     do(job(output, relative_to=str(photos), run_id="r2"), [*sources[:1], str(photos / "b.jpg")])
     assert statuses(output, "r2") == {"a.jpg": "skipped", "b.jpg": "written"}
+
+
+def test_what_comes_out_are_the_rows(photos: Path, tmp_path: Path) -> None:
+    output, listed = tmp_path / "out", tmp_path / "list.txt"
+    listed.write_text(f"{photos}/a.jpg\n{photos}/text.jpg\n{{\n{photos}/a.png\n")
+    for run_id in ("r1", "r2"):
+        made = job(output, input_list=[str(listed)], run_id=run_id)
+        with beam.Pipeline(runner="FnApiRunner") as pipeline:
+            lines = pipeline | made | beam.Map(lambda outcome: f"{outcome.uri} {outcome.status}")
+            _ = lines | beam.io.WriteToText(str(tmp_path / run_id), shard_name_template="")
+        told = sorted((tmp_path / run_id).read_text().splitlines())
+        assert told == sorted(f"{row['uri']} {row['status']}" for row in rows(output, run_id))
+        assert len(told) == 4
 
 
 def test_those_that_failed_are_tried_again(photos: Path, tmp_path: Path) -> None:
@@ -270,13 +295,13 @@ def test_a_new_folder_is_not_joined_with_what_is_done(
 ) -> None:
     """Of a folder of this machine the command knows it; a second run looks."""
     looked: List[str] = []
-    real = SkipExisting.expand
+    real = existing.outputs
 
-    def expand(self: Any, sources: Any) -> Any:
-        looked.append(self.remove.output)
-        return real(self, sources)
+    def outputs(output: str, *arguments: Any) -> Any:
+        looked.append(output)
+        return real(output, *arguments)
 
-    monkeypatch.setattr(SkipExisting, "expand", expand)
+    monkeypatch.setattr(existing, "outputs", outputs)
     places = ["--input", str(root / "examples"), "--output", str(tmp_path / "out")]
     words = ["run", *places, "--model", "tiny", "--max_failures", "100%"]
     assert cli.main(words) == 0 and not looked

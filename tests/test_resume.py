@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 from support import kinds
 
-from rembg_beam.pipelines import cli
+from rembg_beam.pipelines import cli, runners
 from rembg_beam.transforms import RemoveBackground, SessionConfig
 from rembg_beam.transforms.folder import earlier, existing, layout, record
 from rembg_beam.transforms.models import catalogue
@@ -36,9 +36,10 @@ def latest(output: Path) -> List[Dict[str, Any]]:
     return [row for row in every if row["run"] == every[-1]["run"]]
 
 
-@pytest.fixture
-def go(photos: Path, tmp_path: Path, capfd: Any) -> Any:
-    """Runs the command over the photos; its status and streams."""
+@pytest.fixture(params=["locally", "by shuffle"])
+def go(photos: Path, tmp_path: Path, capfd: Any, request: pytest.FixtureRequest) -> Any:
+    """Runs the command over the photos, with names joined in one way or the other; its status and
+    streams."""
 
     def go(*flags: object, inputs: Any = None) -> Tuple[int, str, str]:
         capfd.readouterr()
@@ -48,7 +49,9 @@ def go(photos: Path, tmp_path: Path, capfd: Any) -> Any:
         )
         return status, *capfd.readouterr()
 
-    return go
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runners, "is_one_process", lambda *_: request.param == "locally")
+        yield go
 
 
 def test_what_is_done_is_left_and_its_row_keeps_its_facts(

@@ -4,14 +4,14 @@
         -> outcomes -> Parquet rows, counts
 
 In: files, folders, globs, URIs and lists by name, or a bounded PCollection of URIs or sources. Out:
-one `Outcome` for every picture, which `WriteManifest` and `WriteSummary` have written too. Bad
-lines, folders that can't be listed, and pictures that would share an output are outcomes as well.
-An input that matches nothing, or a list that can't be opened, fails the pipeline.
+one `Outcome` for every picture, which is written as a row of the manifest, and counted in the
+summary. Bad lines, folders that can't be listed, and pictures that would share an output are
+outcomes as well. An input that matches nothing, or a list that can't be opened, fails the pipeline.
 """
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
@@ -19,17 +19,32 @@ from apache_beam.transforms.window import GlobalWindows
 from .elements import Source, as_source
 from .folder import record
 from .folder.earlier import FailedSources
-from .folder.existing import SkipExisting
-from .folder.manifest import WriteManifest, new_run_id
+from .folder.existing import DONE, SkipExisting
+from .folder.local_join import Folder, JoinLocally
+from .folder.manifest import TakeMany, WritePacked, new_run_id, pack
 from .folder.resume import ON_EXISTING
-from .folder.summary import WriteSummary
-from .remove_background import RemoveBackground
+from .folder.summary import WriteSummary, summarize
+from .remove_background import RemoveBackground, RemoveInPlace
 from .runtime.failures import FAILURES, failed_outcome
 from .setting import REQUIRED, check, documented, setting
 from .sources.distinct import DistinctSources
 from .sources.find import FindPictures, ReadLists
 from .sources.lists import InputList
 from .store import uris
+
+
+class Judged(NamedTuple):
+    """What becomes of all pictures, each in a list of PCollections.
+
+    Attributes:
+      removed: outcomes of what was to be done.
+      failed: outcomes of what failed or was refused.
+      done: lists of outcomes of what was done before.
+    """
+
+    removed: List[beam.PCollection]
+    failed: List[beam.PCollection]
+    done: List[beam.PCollection]
 
 
 @documented
@@ -87,6 +102,13 @@ class RemoveBackgrounds(beam.PTransform):
         "settings",
         flag=False,
     )
+    local_join: bool = setting(
+        False,
+        "compare the names of `input`, `input_list` or `retry_failed` with one another and with "
+        "what is done in one process, whose disk holds them",
+        more="less memory and time than Beam's shuffle takes where all runs in one process anyway",
+        flag=False,
+    )
     run_id: str = setting(
         "",
         "of the rows: letters, digits, `_`, `.` and `-`",
@@ -107,29 +129,79 @@ class RemoveBackgrounds(beam.PTransform):
             self.remove = replace(self.remove, overwrite=False)
 
     def expand(self, start: Any) -> beam.PCollection:
+        outcomes, done = self.write(start)
+        several = [each | "Rows of what is done" >> beam.FlatMap(iter) for each in done]
+        return [*outcomes, *several] | "All outcomes" >> beam.Flatten()
+
+    def write(self, start: Any) -> Tuple[List[beam.PCollection], List[beam.PCollection]]:
+        """Writes files and rows; gives the outcomes, and lists of those of what was done before."""
+        named = bool(self.input or self.input_list or self.retry_failed)
+        if named == isinstance(start, beam.PCollection):
+            raise ValueError(
+                "apply RemoveBackgrounds to a PCollection of pictures, or to a pipeline with "
+                "input, input_list or retry_failed"
+            )
+        since = self._since(start.pipeline)
+        here = named and self.local_join
+        removed, failed, done = (self._locally if here else self._by_shuffle)(start, since)
+        outcomes = [*removed, failed | "All failed" >> beam.Flatten()]
+        self._write_rows(outcomes, done)
+        return outcomes, done
+
+    def _locally(self, start: beam.Pipeline, since: Any) -> Judged:
+        join = JoinLocally(
+            folder=Folder.of(self.remove, self.on_existing),
+            relative_to=self.remove.relative_to,
+            input=self.input,
+            input_list=self._lists(),
+            retry_failed=self.retry_failed,
+        )
+        to_do, done, refused = (
+            start
+            | "Start" >> beam.Create([None], reshuffle=False)
+            | "Find what is to be done"
+            >> beam.ParDo(join, since).with_outputs(DONE, FAILURES, main="to do")
+        )
+        removed, failed = to_do | "Remove backgrounds" >> RemoveInPlace(self.remove)
+        return Judged([removed], [failed, self._rows_of([refused])], [done])
+
+    def _by_shuffle(self, start: Any, since: Any) -> Judged:
         sources, nameless = self._sources(start)
         to_do, clashing = sources | "One source per output" >> DistinctSources(
             relative_to=self.remove.relative_to
         )
-        done, refused, since = [], [*nameless, clashing], self._since(sources.pipeline)
+        refused, done = [*nameless, clashing], []
         if self.on_existing != "overwrite":
             to_do, skipped, there = to_do | "Leave what is done" >> SkipExisting(
                 remove=self.remove, on_existing=self.on_existing, since=since
             )
-            done, refused = [skipped], [*refused, there]
+            done = [skipped | "Take many of what is done" >> TakeMany()]
+            refused = [*refused, there]
         elif self.compare_settings:
             to_do = to_do | "Once the settings are there" >> beam.Map(_after, since)
         removed = to_do | "Remove backgrounds" >> self.remove
-        failed = (
+        return Judged([removed], [self._rows_of(refused)], done)
+
+    def _rows_of(self, refused: List[beam.PCollection]) -> beam.PCollection:
+        return (
             refused
             | "All refused" >> beam.Flatten()
             | "Rows of the refused" >> beam.Map(failed_outcome, self.remove.columns())
         )
-        outcomes = (removed, failed, *done) | "All outcomes" >> beam.Flatten()
-        output, run_id = self.remove.output, self.run_id
-        _ = outcomes | "Write the manifest" >> WriteManifest(output=output, run=run_id)
-        _ = outcomes | "Write the summary" >> WriteSummary(output=output, run=run_id)
-        return outcomes
+
+    def _write_rows(self, outcomes: List[beam.PCollection], done: List[beam.PCollection]) -> None:
+        """Each is packed and counted for itself: Beam's in-process runner writes down what it
+        flattens."""
+        packed, counted = [], []
+        many = [each | f"Take many rows {i}" >> TakeMany() for i, each in enumerate(outcomes)]
+        for number, batches in enumerate([*done, *many]):
+            packed.append(batches | f"Pack rows {number}" >> beam.Map(pack))
+            counted.append(batches | f"Count rows {number}" >> beam.Map(summarize))
+        output, run = self.remove.output, self.run_id
+        all_packed = packed | "All packed rows" >> beam.Flatten()
+        _ = all_packed | "Write the manifest" >> WritePacked(output=output, run=run)
+        all_counted = counted | "All counts" >> beam.Flatten()
+        _ = all_counted | "Write the summary" >> WriteSummary(output=output, run=run)
 
     def _since(self, pipeline: beam.Pipeline) -> Any:
         """Since when outputs count, as workers get it; refuses a folder of other settings."""
@@ -147,13 +219,7 @@ class RemoveBackgrounds(beam.PTransform):
 
     def _sources(self, start: Any) -> Tuple[beam.PCollection, List[beam.PCollection]]:
         """The sources, and what names none: bad lines, folders that can't be listed."""
-        named = bool(self.input or self.input_list or self.retry_failed)
-        if named == isinstance(start, beam.PCollection):
-            raise ValueError(
-                "apply RemoveBackgrounds to a PCollection of pictures, or to a pipeline with "
-                "input, input_list or retry_failed"
-            )
-        if not named:
+        if isinstance(start, beam.PCollection):
             taken = (
                 start
                 | "Of all windows" >> beam.WindowInto(GlobalWindows())
@@ -180,12 +246,32 @@ class RemoveBackgrounds(beam.PTransform):
 
     def _listed(self, start: Any) -> Any:
         """The sources of the lists, and the lines that name none."""
-        lists = [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
         return (
             start
-            | "Lists" >> beam.Create(lists).with_output_types(InputList)
+            | "Lists" >> beam.Create(self._lists()).with_output_types(InputList)
             | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
         )
+
+    def _lists(self) -> List[InputList]:
+        return [InputList(uri, uri) if isinstance(uri, str) else uri for uri in self.input_list]
+
+
+@dataclass(kw_only=True, eq=False)
+class WriteFilesAndRows(beam.PTransform):
+    """The same, for whoever wants the files and the rows alone.
+
+    No outcomes come out, which Beam's in-process runner would keep, whether or not a step takes
+    them.
+    """
+
+    job: RemoveBackgrounds
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, start: Any) -> beam.pvalue.PDone:
+        self.job.write(start)
+        return beam.pvalue.PDone(start.pipeline)
 
 
 def _remember(

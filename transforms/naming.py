@@ -17,6 +17,7 @@ which must be, and `%XX` in its output's: the byte E9 gives `%E9.jpg.png`, a fil
 `relative_to`.
 """
 
+import functools
 import hashlib
 import os
 import posixpath
@@ -52,6 +53,9 @@ _RESERVED = re.compile(
 _LIKE_A_BYTE = r"(?=(?:x5c)*x[89a-f][0-9a-f])"
 _TO_QUOTE = re.compile(rf"\\{_LIKE_A_BYTE}")
 
+# Of a component that stays as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]*")
+
 _UNSAFE = re.compile(
     r"(?P<bytes>(?:\\x[89a-f][0-9a-f])+)"
     rf"|(?P<quoted>\\x5c{_LIKE_A_BYTE})"
@@ -73,7 +77,7 @@ def relative_name(uri: str, relative_to: Optional[str] = None) -> str:
     """
     if relative_to is None:
         return _whole(uri).lstrip("/")
-    base, path = _whole(relative_to), _whole(uri)
+    base, path = _whole_folder(relative_to), _whole(uri)
     if uris.is_local(uri):
         base, path = os.path.abspath(base), os.path.abspath(path)
     base = base.rstrip("/") + "/"
@@ -105,10 +109,15 @@ def _whole(uri: str) -> str:
     if uris.is_local(uri):
         path = _encodable(uris.local_path(uri).replace(os.sep, "/"))
         # Without `.`, `..` and `//`; POSIX would leave two slashes at the beginning.
-        whole = posixpath.normpath(re.sub("^/+", "/", path)) if path else ""
+        path = "/" + path.lstrip("/") if path.startswith("//") else path
+        whole = posixpath.normpath(path) if path else ""
         return "" if whole == "." else whole
     path = uris.bare(uri).partition("://")[2]
     return _of_web(path, uri) if uris.is_web(uri) else _encodable(path)
+
+
+# Of many pictures the folder is the same.
+_whole_folder = functools.lru_cache(maxsize=16)(_whole)
 
 
 def _of_web(path: str, uri: str) -> str:
@@ -135,11 +144,15 @@ def _marked(characters: str) -> str:
 
 def _encodable(path: str) -> str:
     r"""The path, in UTF-8 as Beam's strings must be: each byte that isn't is `\xXX`."""
-    quoted = _TO_QUOTE.sub(r"\\x5c", path)
+    quoted = _TO_QUOTE.sub(r"\\x5c", path) if "\\" in path else path
+    if quoted.isascii():
+        return quoted
     return re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", quoted)
 
 
 def _component(part: str, *, first: bool) -> str:
+    if len(part) <= COMPONENT_BYTES and _PLAIN.fullmatch(part):
+        return part
     if part in ("", ".", ".."):
         return "%2E" * len(part) or "%~"  # no name gives %~: its % would have been escaped
     if first and part.casefold() in (MANIFEST, uris.TEMPORARY):

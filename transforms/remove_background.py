@@ -9,7 +9,7 @@ because of a setting is refused here, while the pipeline is built, with `ValueEr
 """
 
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from typing import Any, Optional, Tuple, Union
 
 import apache_beam as beam
 
@@ -133,13 +133,19 @@ class RemoveBackground(beam.PTransform):
         return RunColumns(self.config.model, to_json(changed(self.options, self.encoding)))
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
-        columns = self.columns()
-        read_pictures, remove_backgrounds, write_cutouts = self._steps(columns)
-        stored, unread = (
+        sources = (
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
             | "Spread them over the workers" >> beam.Reshuffle()
-            | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(FAILURES, main="stored")
+        )
+        return self.outcomes(sources) | "Gather outcomes" >> beam.Flatten()
+
+    def outcomes(self, sources: beam.PCollection) -> Tuple[beam.PCollection, beam.PCollection]:
+        """The outcomes of sources that are spread, and those of their failures."""
+        columns = self.columns()
+        read_pictures, remove_backgrounds, write_cutouts = self._steps(columns)
+        stored, unread = sources | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(
+            FAILURES, main="stored"
         )
         cutouts, unremoved = stored | "Remove backgrounds" >> beam.ParDo(
             remove_backgrounds
@@ -153,7 +159,7 @@ class RemoveBackground(beam.PTransform):
             | "Make rows of failures" >> beam.Map(failed_outcome, columns)
         )
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
-        return (counted, failures) | "Gather outcomes" >> beam.Flatten()
+        return counted, failures
 
     def _steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
         read_pictures = ReadPictures(
@@ -182,3 +188,21 @@ class RemoveBackground(beam.PTransform):
             columns=columns,
         )
         return read_pictures, remove_backgrounds, write_cutouts
+
+
+class RemoveInPlace(beam.PTransform):
+    """The same without a shuffle, where one process finds the sources and does all of them.
+
+    Args:
+      remove: how it is done.
+
+    Returns:
+      A pair of PCollections: outcomes, and those of failures.
+    """
+
+    def __init__(self, remove: RemoveBackground) -> None:
+        super().__init__()
+        self.remove = remove
+
+    def expand(self, sources: beam.PCollection) -> Any:
+        return self.remove.outcomes(sources)

@@ -16,7 +16,7 @@ from typing import Callable, List, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+from apache_beam.options.pipeline_options import StandardOptions
 
 from ...transforms import RemoveBackgrounds
 from ...transforms.folder import presence, record
@@ -72,9 +72,8 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
     FileSystems.set_options(options)
     given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
     job = checks.check(given)
-    mode = options.view_as(DirectOptions).direct_running_mode
-    starts_workers = runner == runners.HERE and mode == "multi_processing"
-    if runner == runners.HERE and not starts_workers:
+    starts_workers = runners.starts_workers(runner, options)
+    if runners.is_one_process(runner, options):
         lean.prepare_rembg()
     gathering = shared.gathered() if starts_workers else contextlib.nullcontext()
     with gathering, piped.Lists(given.input_list) as lists:

@@ -6,6 +6,7 @@ with `BadManifest` for a file that holds no rows, since they decide what is to b
 """
 
 import io
+import itertools
 from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import apache_beam as beam
@@ -18,6 +19,13 @@ from ..store import stores, uris
 from . import layout
 from .manifest import SCHEMA
 from .resume import EarlierRow
+
+# The columns that are looked at.
+_ASKED = {"uri", "name", "status", "outputs", "extras", "error", "metadata", *Facts._fields}
+_TYPES = {field.name: field.type for field in SCHEMA if field.name in _ASKED}
+
+# Read at once.
+_BATCH_ROWS = 4_096
 
 # Without these a table says nothing of pictures.
 _NEEDED = {"uri", "status", "outputs", "metadata"}
@@ -53,9 +61,11 @@ def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
         table = pyarrow.parquet.ParquetFile(io.BytesIO(data))
         if absent := _NEEDED - set(table.schema_arrow.names):
             raise ValueError(f"it has no column {', '.join(sorted(absent))}")
-        for batch in table.iter_batches():
-            for row in _typed(batch).to_pylist():
-                yield {**row, "run": manifest.run_id, "at": manifest.at}
+        names = [name for name in table.schema_arrow.names if name in _TYPES]
+        for batch in table.iter_batches(_BATCH_ROWS, columns=names):
+            columns = [_values(column) for column in _typed(batch).columns]
+            for values in zip(*columns):
+                yield {**dict(zip(names, values)), "run": manifest.run_id, "at": manifest.at}
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadManifest(
             f"the manifest {uris.without_secrets(manifest.uri)!r} can't be read ({error}): which "
@@ -64,17 +74,30 @@ def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
         ) from error
 
 
+def every_row(output: str) -> Iterator[Dict[str, Any]]:
+    """The rows of all earlier runs, as `rows` has them."""
+    for manifest in manifests(output):
+        yield from rows(manifest)
+
+
 def _typed(batch: Any) -> Any:
     """The rows with the types that `SCHEMA` has; fails where that can't be."""
     import pyarrow
 
-    names = set(batch.schema.names)
-    known = [field for field in SCHEMA if field.name in names]
-    table = pyarrow.Table.from_batches([batch]).select([field.name for field in known])
+    table = pyarrow.Table.from_batches([batch])
     for name in sorted(_NEEDED):
         if table[name].null_count:
             raise ValueError(f"a row has no {name}")
-    return table.cast(pyarrow.schema([field.with_nullable(True) for field in known]))
+    return table.cast(pyarrow.schema([(name, _TYPES[name]) for name in table.column_names]))
+
+
+def _values(column: Any) -> Iterable[Any]:
+    """The values of a column; most facts of a run are null in all rows, or never."""
+    return (
+        itertools.repeat(None, len(column))
+        if column.null_count == len(column)
+        else column.to_pylist()
+    )
 
 
 class EarlierRows(beam.PTransform):
@@ -108,7 +131,7 @@ def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow]]]:
         return
     facts = None
     if row["outputs"]:
-        facts = Facts(**{name: row.get(name) for name in Facts._fields})
+        facts = Facts._make(map(row.get, Facts._fields))
     earlier = EarlierRow(
         run_id=row["run"],
         at=row["at"],
@@ -122,7 +145,7 @@ def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow]]]:
     yield naming.output_name(row["name"], ""), (earlier,)
 
 
-def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
+def keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
     """The name of its output -> the run's id, and the picture if it failed."""
     if not row.get("name") or row.get("error") in _NO_RETRY:
         return
@@ -132,11 +155,11 @@ def _keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Opti
     yield naming.output_name(row["name"], ""), (row["run"], again)
 
 
-def _latest(by_run: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
+def latest(by_run: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
     return max(by_run, key=lambda each: each[0])
 
 
-def _failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
+def failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
     _, (_, again) = output
     if again is not None:
         yield again
@@ -158,7 +181,7 @@ class FailedSources(beam.PTransform):
         return (
             begin
             | "Earlier rows" >> EarlierRows(self.output)
-            | "Key by output" >> beam.FlatMap(_keyed_by_output)
-            | "Latest of each" >> beam.CombinePerKey(_latest)
-            | "Failed last" >> beam.FlatMap(_failed_last).with_output_types(Source)
+            | "Key by output" >> beam.FlatMap(keyed_by_output)
+            | "Latest of each" >> beam.CombinePerKey(latest)
+            | "Failed last" >> beam.FlatMap(failed_last).with_output_types(Source)
         )

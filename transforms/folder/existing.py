@@ -10,7 +10,17 @@ fit.
 import itertools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -72,6 +82,13 @@ def parts_of(source: Source, options: RemoveOptions, masks: Tuple[str, ...]) -> 
         return ("",)
 
 
+def every_part(remove: "RemoveBackground") -> Tuple[str, ...]:
+    """The suffixes that tell the parts of a picture apart, whatever its extras; see `outputs`."""
+    masks = catalogue.find(remove.config.model).masks
+    of_extras = [f".{name}" for name in CLOTH_CATEGORIES] if masks else []
+    return tuple(dict.fromkeys([*part_suffixes(remove.options, masks), *of_extras, ""]))
+
+
 @dataclass(kw_only=True, eq=False)
 class SkipExisting(beam.PTransform):
     """Leaves out what is done; see the module's docstring.
@@ -95,13 +112,10 @@ class SkipExisting(beam.PTransform):
 
     def expand(self, sources: beam.PCollection) -> Any:
         begin, remove = sources.pipeline, self.remove
-        masks = catalogue.find(remove.config.model).masks
-        of_extras = [f".{name}" for name in CLOTH_CATEGORIES] if masks else []
-        parts = dict.fromkeys([*part_suffixes(remove.options, masks), *of_extras, ""])
         files = (
             begin
             | "The output folder" >> beam.Create([remove.output], reshuffle=False)
-            | "List it" >> beam.FlatMap(outputs, remove.encoding.suffix, tuple(parts))
+            | "List it" >> beam.FlatMap(outputs, remove.encoding.suffix, every_part(remove))
         )
         keyed = sources | "Key by output" >> beam.Map(_keyed)
         groups = {"sources": keyed, "files": files}
@@ -112,12 +126,11 @@ class SkipExisting(beam.PTransform):
                 | "Rows by output" >> beam.FlatMap(earlier.keyed_row)
                 | "Last of each kind" >> beam.CombinePerKey(last_of_each_kind)
             )
-        settings = remove.options, masks, self.on_existing, remove.columns()
         chosen = (
             groups
             | beam.CoGroupByKey()
             | "Choose"
-            >> beam.FlatMap(_choose, *settings, self.since)
+            >> beam.FlatMap(choose, Choice.of(remove, self.on_existing), self.since)
             .with_output_types(Source)
             .with_outputs(DONE, FAILURES, main="to do")
         )
@@ -142,26 +155,42 @@ def _keyed(source: Source) -> Tuple[str, Source]:
     return str(source.output_name), source
 
 
-def _choose(
-    joined: Tuple[str, Dict[str, Iterable[Any]]],
-    options: RemoveOptions,
-    masks: Tuple[str, ...],
-    on_existing: str,
-    columns: RunColumns,
-    since: Optional[float],
+class Choice(NamedTuple):
+    """What of a run decides what is done with a picture."""
+
+    options: RemoveOptions
+    masks: Tuple[str, ...]
+    on_existing: str
+    columns: RunColumns
+
+    @classmethod
+    def of(cls, remove: "RemoveBackground", on_existing: str) -> "Choice":
+        masks = catalogue.find(remove.config.model).masks
+        return cls(remove.options, masks, on_existing, remove.columns())
+
+
+def choose(
+    joined: Tuple[str, Dict[str, Iterable[Any]]], choice: Choice, since: Optional[float]
 ) -> Iterator[Any]:
+    """What is done with the sources of one output, as `SkipExisting` gives it.
+
+    Args:
+      joined: the output's name; and by kind its "sources", "files" and "rows".
+      choice: of the run.
+      since: see `SkipExisting`.
+    """
     _, groups = joined
     files = list(groups["files"])
     rows = list(itertools.chain.from_iterable(groups.get("rows", ())))
     for source in groups["sources"]:
-        parts = parts_of(source, options, masks)
-        decision = resume.of_picture(source, parts, files, rows, on_existing, since)
+        parts = parts_of(source, choice.options, choice.masks)
+        decision = resume.of_picture(source, parts, files, rows, choice.on_existing, since)
         action, found, difference = decision
         if action is Action.WRITE:
             yield source
         elif action is Action.SKIP:
-            known = _facts(rows, found)
-            row = skipped(source, [file.uri for file in found], known, columns, _IS_THERE)
+            known, paths = _facts(rows, found), [file.uri for file in found]
+            row = skipped(source, paths, known, choice.columns, _IS_THERE)
             yield TaggedOutput(DONE, metrics.count_outcome(row))
         else:
             form = _EXISTS if action is Action.FAIL_EXISTS else _ANOTHERS

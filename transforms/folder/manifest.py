@@ -32,7 +32,7 @@ from . import layout
 ROWS_PER_FILE = 100_000
 
 # Packed at once.
-_CHUNK_ROWS = 1_000
+BATCH_ROWS = 1_000
 
 _TYPES = {
     str: pa.string(),
@@ -86,11 +86,36 @@ class WriteManifest(beam.PTransform):
             raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        packed = outcomes | "Take many rows" >> TakeMany() | "Pack the rows" >> beam.Map(pack)
+        write = WritePacked(output=self.output, run=self.run, rows_per_file=self.rows_per_file)
+        return packed | "Write the packed" >> write
+
+
+class TakeMany(beam.PTransform):
+    """Outcomes, bounded -> lists of `BATCH_ROWS` of them."""
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
         return (
             outcomes
             | "Of all windows" >> beam.WindowInto(GlobalWindows())
-            | "Take many rows" >> beam.BatchElements(_CHUNK_ROWS, _CHUNK_ROWS)
-            | "Pack the rows" >> beam.Map(_pack).with_output_types(Tuple[str, bytes])
+            | "Batch them" >> beam.BatchElements(BATCH_ROWS, BATCH_ROWS)
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class WritePacked(beam.PTransform):
+    """The same of rows that `pack` has packed."""
+
+    output: str
+    run: str
+    rows_per_file: int = ROWS_PER_FILE
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, packed: beam.PCollection) -> beam.PCollection:
+        return (
+            packed
             | "Gather all rows" >> beam.GroupByKey()
             | "Write rows" >> beam.FlatMap(_write, self.output, self.run, self.rows_per_file)
         )
@@ -108,7 +133,8 @@ def decode(data: bytes) -> pa.Table:
     return pa.parquet.read_table(io.BytesIO(data), schema=SCHEMA)
 
 
-def _pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
+def pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
+    """Rows as a Parquet file, under the one key of all."""
     # By name: those from another process may be of a class that Beam made.
     columns = [[getattr(outcome, name) for outcome in outcomes] for name in SCHEMA.names]
     return "all", encode(pa.table(columns, schema=SCHEMA))

@@ -195,7 +195,7 @@ def _telling(rows: Sequence[EarlierRow], found: Sequence[OutputFile]) -> List[Ea
 
 def difference(source: Source, row: EarlierRow) -> Optional[str]:
     """In what the picture of a row differs from this one; None if they are the same."""
-    if _canonical(source.uri) != _canonical(row.uri):
+    if source.uri != row.uri and _canonical(source.uri) != _canonical(row.uri):
         return f"was made of {row.uri!r}"
     if source.extras != row.extras and _parsed(source.extras) != _parsed(row.extras):
         return f"was made with the extras {row.extras}"

@@ -5,9 +5,8 @@ sets skip names with an underscore), with the count of each status, the first fa
 what each provider made of the pictures that were written.
 """
 
-import functools
-import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
@@ -51,38 +50,36 @@ class Summary(NamedTuple):
         return sum(self.counts.values())
 
 
-class Summarize(beam.CombineFn):
-    """Combines outcomes into a `Summary`."""
-
-    def create_accumulator(self) -> Summary:
-        return Summary(dict.fromkeys(STATUSES, 0), [], {})
-
-    def add_input(self, summary: Summary, outcome: Outcome) -> Summary:
-        summary.counts[outcome.status] += 1
+def summarize(outcomes: Iterable[Outcome]) -> Summary:
+    """The summary of some outcomes."""
+    counts = Counter(dict.fromkeys(STATUSES, 0))
+    failures: List[_Shown] = []
+    providers: Dict[str, OnProvider] = {}
+    for outcome in outcomes:
+        counts[outcome.status] += 1
         if outcome.status == WRITTEN and outcome.provider:
             shifts = outcome.level_shift, outcome.batch_shift
             found = {outcome.provider: OnProvider(1, int(bool(outcome.batched)), *shifts)}
-            return summary._replace(providers=_joined(summary.providers, found))
-        if outcome.status != FAILED:
-            return summary
-        shown = (outcome.uri, outcome.step or "", outcome.error or "", outcome.message or "")
-        return summary._replace(failures=_first([*summary.failures, shown]))
+            providers = _joined(providers, found)
+        elif outcome.status == FAILED:
+            shown = outcome.step or "", outcome.error or "", outcome.message or ""
+            failures.append((outcome.uri, *shown))
+    return Summary(dict(counts), _first(failures), providers)
 
-    def merge_accumulators(self, summaries: Iterable[Summary]) -> Summary:
-        each = list(summaries)
-        counts = {name: sum(one.counts[name] for one in each) for name in STATUSES}
-        failures = _first(itertools.chain(*(one.failures for one in each)))
-        nothing: Dict[str, OnProvider] = {}
-        providers = functools.reduce(_joined, (one.providers for one in each), nothing)
-        return Summary(counts, failures, providers)
 
-    def extract_output(self, summary: Summary) -> Summary:
-        return summary
+def merge(summaries: Iterable[Summary]) -> Summary:
+    """The summary of all outcomes of several."""
+    merged = summarize(())
+    for summary in summaries:
+        counts = {name: merged.counts[name] + summary.counts[name] for name in STATUSES}
+        failures = _first([*merged.failures, *summary.failures])
+        merged = Summary(counts, failures, _joined(merged.providers, summary.providers))
+    return merged
 
 
 @dataclass(kw_only=True, eq=False)
 class WriteSummary(beam.PTransform):
-    """Writes the summary of a run's outcomes, and returns its URI."""
+    """Merges the summaries of a run's outcomes, writes theirs, and returns its URI."""
 
     output: str
     run: str
@@ -90,10 +87,10 @@ class WriteSummary(beam.PTransform):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+    def expand(self, summaries: beam.PCollection) -> beam.PCollection:
         return (
-            outcomes
-            | "Count by status" >> beam.CombineGlobally(Summarize())
+            summaries
+            | "Count by status" >> beam.CombineGlobally(merge)
             | "Write the counts" >> beam.Map(write, output=self.output, run_id=self.run)
         )
 

@@ -8,7 +8,7 @@ source that has no name under `relative_to`. Only names and sources are shuffled
 """
 
 import os
-from typing import Any, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -67,11 +67,9 @@ class MergeOrRefuse(beam.DoFn):
         name, group = named
         # Sorted, so that a retry chooses the same one.
         every = sorted(group, reverse=True)
-        distinct = {(_place(source.uri), source.extras): source for source in every}
-        if len(distinct) == 1:
+        if not every[1:] or len(distinct := _distinct(every)) == 1:
             metrics.count("find_pictures")
-            (one,) = distinct.values()
-            yield Source(*one[:4], duplicates=len(every) - 1, output_name=name)
+            yield Source(*every[-1][:4], duplicates=len(every) - 1, output_name=name)
             return
         for uri in sorted({source.uri for source in distinct.values()}):
             metrics.count_failure(STEP, seconds=0)
@@ -100,6 +98,11 @@ class DistinctSources(beam.PTransform):
         grouped = keyed | "Group those of one output" >> beam.GroupByKey()
         distinct, clashing = grouped | "Merge or refuse" >> merging
         return distinct, ((unnamed, clashing) | "Gather nameless" >> beam.Flatten())
+
+
+def _distinct(sources: Sequence[Source]) -> Dict[Tuple[str, str], Source]:
+    """The last source of each picture and extras."""
+    return {(_place(source.uri), source.extras): source for source in sources}
 
 
 def _place(uri: str) -> str:

@@ -23,7 +23,7 @@ and folders below that can't be listed; one that was removed meanwhile has no fi
 import functools
 import os
 import re
-from typing import Callable, Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 from wcmatch import glob
 
@@ -79,9 +79,9 @@ def find(
     found = False
     files_of = _local_files if uris.is_local(pattern) else _remote_files
     # Files of one folder come one after another.
-    realpath = functools.lru_cache(maxsize=16)(os.path.realpath)
+    is_excluded = functools.lru_cache(maxsize=16)(functools.partial(_holds, exclude))
     for uri in files_of(taken, passed):
-        if exclude is None or not is_under(uri, exclude, realpath):
+        if not (uri == exclude or is_excluded(os.path.dirname(uri))):
             found = True
             yield Source(uri, naming.relative_name(uri, taken.base))
     if not found and _may_be_a_remote_folder(pattern):
@@ -113,7 +113,7 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
         check(pattern + "/", exclude=exclude)
 
 
-def is_under(uri: str, folder: str, realpath: Callable[[str], str] = os.path.realpath) -> bool:
+def is_under(uri: str, folder: str) -> bool:
     """Whether a file lies in a folder or deeper; local links in the folders are resolved.
 
     >>> is_under("gs://b/out/a.png", "gs://b/out"), is_under("gs://b/outer/a.png", "gs://b/out")
@@ -123,9 +123,14 @@ def is_under(uri: str, folder: str, realpath: Callable[[str], str] = os.path.rea
         return False
     if uris.is_local(uri):
         head, tail = os.path.split(os.path.abspath(uris.local_path(uri)))
-        uri = os.path.join(realpath(head), tail)
-        folder = realpath(uris.local_path(folder))
+        uri = os.path.join(os.path.realpath(head), tail)
+        folder = os.path.realpath(uris.local_path(folder))
     return uri.startswith(folder.rstrip("/" + os.sep) + "/") or uri == folder
+
+
+def _holds(folder: Optional[str], other: str) -> bool:
+    """Whether the files of another folder lie in the first or deeper."""
+    return folder is not None and is_under(uris.join(other, "x"), folder)
 
 
 def _take_apart(pattern: str) -> _Input:

@@ -238,7 +238,10 @@ def _walk(root: str, deep: bool) -> Iterator[Listed]:
         folders.sort()
         if not deep:
             folders.clear()
-        for path in (os.path.join(folder, name) for name in sorted(names)):
+        below = os.path.join(os.path.relpath(folder, root), "").replace(os.sep, "/")
+        below = below.removeprefix("./")
+        for name in sorted(names):
+            path = os.path.join(folder, name)
             try:
                 found = os.stat(path)
             except OSError as error:
@@ -247,8 +250,7 @@ def _walk(root: str, deep: bool) -> Iterator[Listed]:
                     raise
                 continue
             if stat.S_ISREG(found.st_mode):
-                name = os.path.relpath(path, root).replace(os.sep, "/")
-                yield Listed(uris.local_uri(path), name, found.st_size, found.st_mtime)
+                yield Listed(uris.local_uri(path), below + name, found.st_size, found.st_mtime)
 
 
 def _raise_unless_absent(error: OSError) -> None:

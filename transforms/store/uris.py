@@ -34,6 +34,8 @@ def scheme(uri: str) -> Optional[str]:
     >>> scheme("gs://bucket/a.jpg"), scheme("C://a.jpg"), scheme("photos/a.jpg")
     ('gs', None, None)
     """
+    if "://" not in uri:
+        return None
     match = _SCHEME.match(uri)
     return match[1].lower() if match else None
 
