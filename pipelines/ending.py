@@ -53,7 +53,7 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
         if run.died:
             _print_files(started, stdout)
         else:
-            _print_counts(stdout)
+            _print_counts(started, stdout)
         _leave(record.take_back, started)
         return FAILED_RUN
     try:
@@ -93,7 +93,7 @@ def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) 
     _sweep(output)
     started.presence.abandon()
     with contextlib.suppress(OSError):
-        _print_counts(stdout)
+        _print_counts(started, stdout)
         print(
             f"what is written stays in {uris.without_secrets(output)}, no file is half-written; "
             "the same command goes on from here",
@@ -147,10 +147,10 @@ def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: Tex
     print(f"{what}: {uris.without_secrets(rows)}", file=stdout)
 
 
-def _print_counts(stdout: TextIO) -> None:
+def _print_counts(started: StartedRun, stdout: TextIO) -> None:
     """What was counted here; of workers elsewhere nothing is known."""
     found = progress.counts()
-    if not found:
+    if not found and not started.job.local_join:
         return
     counts = ", ".join(f"{found.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
     print(f"until then: {counts}", file=stdout)

@@ -137,7 +137,6 @@ def pipeline(runner: str, options: PipelineOptions, job: RemoveBackgrounds) -> b
     except ValueError as error:
         raise UsageError(str(error)) from error
     # Beam ties a transform to the pipeline it was applied to.
-    job = replace(job, local_join=runners.is_one_process(runner, options))
     if _is_new(runner, job):
         job = replace(job, on_existing="overwrite")
     _ = made | "RemoveBackgrounds" >> WriteFilesAndRows(job=job)

@@ -290,23 +290,26 @@ def test_the_examples_of_the_docs_run(
     assert tree("cutouts") == [f"{photo}.png" for photo in photos]
 
 
+_looked: List[str] = []
+_real_outputs = existing.outputs
+
+
+def _outputs(output: str, *arguments: Any) -> Any:
+    _looked.append(output)
+    return _real_outputs(output, *arguments)
+
+
 def test_a_new_folder_is_not_joined_with_what_is_done(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a folder of this machine the command knows it; a second run looks."""
-    looked: List[str] = []
-    real = existing.outputs
-
-    def outputs(output: str, *arguments: Any) -> Any:
-        looked.append(output)
-        return real(output, *arguments)
-
-    monkeypatch.setattr(existing, "outputs", outputs)
+    _looked.clear()
+    monkeypatch.setattr(existing, "outputs", _outputs)
     places = ["--input", str(root / "examples"), "--output", str(tmp_path / "out")]
     words = ["run", *places, "--model", "tiny", "--max_failures", "100%"]
-    assert cli.main(words) == 0 and not looked
-    assert cli.main([*words, "--on_existing", "fail"]) == 0 and len(looked) == 1
-    assert cli.main(words) == 0 and len(looked) == 2
+    assert cli.main(words) == 0 and not _looked
+    assert cli.main([*words, "--on_existing", "fail"]) == 0 and len(_looked) == 1
+    assert cli.main(words) == 0 and len(_looked) == 2
     assert re.findall(r"^\d+ written, .* failed", capfd.readouterr().out, re.MULTILINE) == [
         "4 written, 0 skipped, 0 failed",
         "0 written, 0 skipped, 4 failed",

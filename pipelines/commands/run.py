@@ -71,9 +71,10 @@ def _run(parsed: Parsed, stdout: TextIO) -> int:
         credentials.check(options)
     FileSystems.set_options(options)
     given = parsed.settings if runner == runners.HERE else checks.absolute(parsed.settings)
-    job = checks.check(given)
+    is_one_process = runners.is_one_process(runner, options)
+    job = replace(checks.check(given), local_join=is_one_process)
     starts_workers = runners.starts_workers(runner, options)
-    if runners.is_one_process(runner, options):
+    if is_one_process:
         lean.prepare_rembg()
     gathering = shared.gathered() if starts_workers else contextlib.nullcontext()
     with gathering, piped.Lists(given.input_list) as lists:
