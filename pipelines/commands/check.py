@@ -61,7 +61,7 @@ def _told(plan: Plan) -> List[Tuple[str, str]]:
 
 
 def _refused(error: BaseException) -> Finding:
-    says = f"Beam makes no job of these: {logs.cause(error)}"
+    says = f"Beam makes no job of these: {logs.cause(error).rstrip('.')}"
     return Finding("beam", "Beam's options", says, "change what it names", True)
 
 
