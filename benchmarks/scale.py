@@ -45,15 +45,15 @@ CROSSINGS = (
     Crossing("Group those of one output", "its output's name, and the source", NAMED, 136),
     Crossing("Leave what is done", "the same", NAMED, 250),
     Crossing("Leave what is done", "a file of the listing", DONE, 201),
-    Crossing("Last of each kind", "an earlier row", ROW, 402),
-    Crossing("Leave what is done", "the last row of each kind", ROW, 417),
+    Crossing("Last of each kind", "an earlier row", ROW, 412),
+    Crossing("Leave what is done", "the last row of each kind", ROW, 426),
     Crossing("Spread them over the workers", "the source", TO_DO, 261),
     Crossing("Gather all rows", "its row, packed with 999 others", NAMED, 76),
 )
 
 # Of a Parquet file of ROWS_PER_FILE typical rows; CPU seconds to make it of what came through the
 # shuffle, and to read it again for a resumed run. 2026-11-28, one core of an AMD EPYC.
-ROW_BYTES = 64.4
+ROW_BYTES = 64.5
 WRITE_SECONDS = 0.55
 READ_SECONDS = 2.5
 
@@ -273,6 +273,7 @@ def typical_rows(number: int) -> List[Outcome]:
             read_msecs=draw.randint(20, 80),
             remove_msecs=draw.randint(400, 900),
             write_msecs=draw.randint(30, 120),
+            worker=f"worker-{index % 64}:{1000 + index % 8}",
         )
         source = Source(f"gs://my-bucket/photos/{name}", name, output_name=name)
         outputs = [f"gs://my-bucket/cutouts/{name}.png"]
@@ -282,13 +283,8 @@ def typical_rows(number: int) -> List[Outcome]:
 
 def packed(rows: Sequence[Outcome], chunk: int = 1000) -> List[bytes]:
     """The rows as they cross the shuffle."""
-    import pyarrow
-
-    tables = (rows[start : start + chunk] for start in range(0, len(rows), chunk))
-    return [
-        manifest.encode(pyarrow.Table.from_pylist([*map(manifest.row, each)], manifest.SCHEMA))
-        for each in tables
-    ]
+    starts = range(0, len(rows), chunk)
+    return [manifest.pack([*rows[start : start + chunk]])[1] for start in starts]
 
 
 def file_of(packs: Sequence[bytes]) -> bytes:

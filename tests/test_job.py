@@ -92,7 +92,7 @@ def test_several_inputs_and_lists_are_spread_over_workers(tmp_path: Path) -> Non
     for number, labels in [(1, []), (2, ["Inputs", "Lists"])]:
         pipeline = beam.Pipeline()
         names = [str(tmp_path / str(each)) for each in range(number)]
-        _ = pipeline | job(tmp_path / "out", input=names, input_list=names)
+        _ = pipeline | job(tmp_path / "out", input=names, input_list=names, local_join=False)
         graph = pipeline.to_runner_api().components.transforms.values()
         whole = "/MaybeReshuffle/Reshuffle"
         spread = [each.unique_name for each in graph if each.unique_name.endswith(whole)]
