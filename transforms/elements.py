@@ -11,6 +11,7 @@ not by `isinstance`.
 """
 
 import json
+import operator
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from .store import uris
@@ -237,14 +238,17 @@ def to_json(mapping: Optional[Mapping[str, Any]]) -> str:
     return json.dumps(dict(mapping or {}), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
+_values = operator.attrgetter(*Facts._fields)
+
+
 def known(facts: Any) -> Dict[str, Any]:
     """Facts that are not None; those from another process may be of a class that Beam made.
 
     >>> known(Facts(width=7))
     {'width': 7}
     """
-    found = {name: getattr(facts, name) for name in Facts._fields}
-    return {name: value for name, value in found.items() if value is not None}
+    found = zip(Facts._fields, _values(facts), strict=True)
+    return {name: value for name, value in found if value is not None}
 
 
 def merged(*facts: Any) -> Facts:
@@ -253,7 +257,11 @@ def merged(*facts: Any) -> Facts:
     >>> merged(Facts(width=7), Facts(height=5))[:2]
     (7, 5)
     """
-    return Facts(**{name: value for each in facts for name, value in known(each).items()})
+    found: Sequence[Any] = Facts()
+    for each in facts:
+        pairs = zip(found, _values(each), strict=True)
+        found = [before if value is None else value for before, value in pairs]
+    return Facts(*found)
 
 
 class RunColumns(NamedTuple):

@@ -66,7 +66,7 @@ def _to_width(cells: Any, width: int) -> Any:
     if before == width:
         return cells
     resized = np.empty((height, width, channels), np.uint8)
-    _kernels().horizontally(cells, *_weights(before, width), resized)
+    kernels().horizontally(cells, *_weights(before, width), resized)
     return resized
 
 
@@ -76,18 +76,19 @@ def _to_height(cells: Any, height: int) -> Any:
         return cells
     resized = np.empty((height, width, channels), np.uint8)
     weights = _weights(before, height)
-    _kernels().vertically(cells.reshape(before, -1), *weights, resized.reshape(height, -1))
+    kernels().vertically(cells.reshape(before, -1), *weights, resized.reshape(height, -1))
     return resized
 
 
 @functools.lru_cache(maxsize=256)
 def _weights(before: int, after: int) -> Any:
     """Which pixels each new one is made of: its first, their number, and their weights."""
-    return _kernels().weights(before, after)
+    return kernels().weights(before, after)
 
 
 @functools.cache
-def _kernels() -> Any:
+def kernels() -> Any:
+    """The module of the loops; imported, and compiled, with the first that asks."""
     from . import resample_kernels
 
     return resample_kernels

@@ -1,4 +1,5 @@
-"""The loops of `resample`, compiled by numba to machine code that holds no lock of Python's.
+"""The loops of `resample` and `normalize`, compiled by numba to machine code that holds no lock of
+Python's.
 
 Imported where they are first needed: importing numba takes a second, compiling them some more, once
 per machine (numba keeps the code in `__pycache__` or in the user's cache).
@@ -23,6 +24,7 @@ CACHE_LINE = 64
 # Pixels may come in memory that is not to be written to, such as a Pillow image's.
 _CELLS = types.Array(types.uint8, 2, "C", readonly=True)
 _PIXELS = types.Array(types.uint8, 3, "C", readonly=True)
+_TABLES = types.Array(types.float32, 2, "C", readonly=True)
 _WEIGHTS = (types.int32[::1], types.int32[::1], types.int32[:, ::1])
 
 _HALF = np.int32(1 << (PRECISION_BITS - 1))
@@ -136,3 +138,13 @@ def horizontally(source: Any, first: Any, number: Any, weights: Any, target: Any
             for new in range(after):
                 for channel in range(channels):
                     target[top + row, new, channel] = summed[new, channel * ROWS + row]
+
+
+@njit(types.void(_TABLES, _PIXELS, types.float32[:, :, ::1]), nogil=True, cache=True)
+def look_up(tables: Any, pixels: Any, tensor: Any) -> None:
+    """float32 [3, 256], uint8 [height, width, 3] -> tensor, float32 [3, height, width]."""
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            tensor[0, y, x] = tables[0, pixels[y, x, 0]]
+            tensor[1, y, x] = tables[1, pixels[y, x, 1]]
+            tensor[2, y, x] = tables[2, pixels[y, x, 2]]

@@ -73,11 +73,15 @@ def predict(
 
 
 def _recorded(session: Any) -> Tuple[Any, List[Run]]:
-    """A copy of a rembg session, and the list to which it adds the runs of its graph."""
-    if not hasattr(session, "inner_session"):
+    """A copy of a rembg session, or such a copy itself, and the list to which it adds the runs of
+    its graph."""
+    inner = getattr(session, "inner_session", None)
+    if inner is None:
         return session, []
+    if isinstance(inner, Recording):
+        return session, inner.runs
     recorded = copy.copy(session)
-    recorded.inner_session = Recording(session.inner_session)
+    recorded.inner_session = Recording(inner)
     return recorded, recorded.inner_session.runs
 
 

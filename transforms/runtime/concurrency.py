@@ -177,10 +177,12 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         """Those that have, in the order they came; after a wait for one, None for any time."""
         assert self._queue is not None
         ended = []
-        with contextlib.suppress(Empty):
-            ended.append(self._queue.get(timeout=timeout))
-            while True:
-                ended.append(self._queue.get_nowait())
+        if timeout != 0:
+            with contextlib.suppress(Empty):
+                ended.append(self._queue.get(timeout=timeout))
+        # Nobody else takes any.
+        while not self._queue.empty():
+            ended.append(self._queue.get())
         return sorted(ended, key=lambda future: self._pending[future].number)
 
     def _patience(self) -> Optional[float]:
