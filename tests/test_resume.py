@@ -404,15 +404,18 @@ def test_settings_are_no_longer_replaced_once_all_is_written_again(go: Any, tmp_
 
 
 def test_a_run_that_failed_at_once_leaves_the_folder_as_it_was(
-    go: Any, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REMBG_HOME", str(home / "none"))
-    absent = ["--model", "u2net", "--offline", "--on_existing", "overwrite"]
-    assert go(*absent)[0] == 1
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "home"))
+    file = tmp_path / "home/models/u2net/u2net.onnx"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no model")
+    harmed = ["--model", "u2net", "--offline", "--on_existing", "overwrite"]
+    assert go(*harmed)[0] == 1
     assert go()[1].startswith("7 written")
     file = tmp_path / "out/_manifest/_settings.json"
     before = file.read_text()
-    assert go(*absent)[0] == 1
+    assert go(*harmed)[0] == 1
     assert file.read_text() == before
     assert go()[1].startswith("0 written, 7 skipped")
 
