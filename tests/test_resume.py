@@ -36,7 +36,8 @@ def latest(output: Path) -> List[Dict[str, Any]]:
     return [row for row in every if row["run"] == every[-1]["run"]]
 
 
-@pytest.fixture(params=["locally", "by shuffle"])
+# `test_job` has both ways too, and is in `make test`.
+@pytest.fixture(params=["locally", pytest.param("by shuffle", marks=pytest.mark.long)])
 def go(photos: Path, tmp_path: Path, capfd: Any, request: pytest.FixtureRequest) -> Any:
     """Runs the command over the photos, with names joined in one way or the other; its status and
     streams."""
