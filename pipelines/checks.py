@@ -15,7 +15,6 @@ from ..transforms.models import weights as model_files
 from ..transforms.sources import lists, patterns
 from ..transforms.sources.readers import reader
 from ..transforms.store import uris
-from . import runners
 from .settings import Settings
 from .status import UsageError
 
@@ -27,21 +26,12 @@ def check(settings: Settings, *, offline: bool = False) -> RemoveBackgrounds:
       settings: what the command was told.
       offline: whether only what lies on this machine is looked at.
     """
-
-    def asks(uri: str) -> bool:
-        return uris.is_local(uri) or not offline
-
-    named = settings.input or settings.input_list
-    if settings.retry_failed and named:
-        raise UsageError(
-            "--retry_failed takes its pictures from the output folder's manifests, not from "
-            "--input or --input_list; without it, a run over those does whatever is not done"
-        )
-    if not named and not settings.retry_failed:
-        raise UsageError("no input: name pictures by --input or --input_list")
-    if not settings.output:
-        raise UsageError("no output: name a folder for the cutouts by --output")
     try:
+        _check_what_is_needed(settings)
+
+        def asks(uri: str) -> bool:
+            return uris.is_local(uri) or not offline
+
         if settings.retry_failed and asks(settings.output) and not any(manifests(settings.output)):
             raise ValueError(
                 f"--retry_failed: {uris.without_secrets(settings.output)!r} has no manifest of an "
@@ -62,6 +52,19 @@ def check(settings: Settings, *, offline: bool = False) -> RemoveBackgrounds:
         return made
     except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
+
+
+def _check_what_is_needed(settings: Settings) -> None:
+    named = settings.input or settings.input_list
+    if settings.retry_failed and named:
+        raise ValueError(
+            "--retry_failed takes its pictures from the output folder's manifests, not from "
+            "--input or --input_list; without it, a run over those does whatever is not done"
+        )
+    if not named and not settings.retry_failed:
+        raise ValueError("no input: name pictures by --input or --input_list")
+    if not settings.output:
+        raise ValueError("no output: name a folder for the cutouts by --output")
 
 
 # Settings that name files.
@@ -96,18 +99,6 @@ def local_paths(given: Settings) -> List[str]:
     listed = [uri for uri in given.input_list if not lists.is_read_once(uri)]
     named = (*given.input, *listed, given.output)
     return [uri for uri in named if uri and uris.is_local(uri)]
-
-
-def check_runner(runner: str, given: Settings) -> None:
-    """A runner that can carry the job; Dataflow's workers have no files of this machine."""
-    runners.check(runner)
-    if "dataflow" not in runner.lower():
-        return
-    if local := local_paths(given):
-        raise UsageError(
-            f"{local[0]!r} is a path of this machine, which {runner}'s workers don't see: use "
-            "gs:// URIs for inputs and output"
-        )
 
 
 def _choices() -> str:

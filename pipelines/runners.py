@@ -1,6 +1,6 @@
 """What a run must know of Beam's runners: which work where, and which can't do this job.
 
-In: a runner's name and Beam's options. Out: answers. `check` raises `UsageError` for a runner that
+In: a runner's name and Beam's options. Out: answers. `chosen` raises `UsageError` for a runner that
 can't carry the job.
 """
 
@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
+    StandardOptions,
 )
 
 from .status import UsageError
@@ -32,14 +33,15 @@ _REFUSED = {
 }
 
 
-def check(runner: str) -> None:
-    """Refuses a runner that is known not to give every input its row."""
-    seen = _REFUSED.get(short(runner))
-    if seen:
+def chosen(options: PipelineOptions) -> str:
+    """The runner asked for, else `HERE`; refuses one that is known not to give each input a row."""
+    runner = options.view_as(StandardOptions).runner or HERE
+    if seen := _REFUSED.get(short(runner)):
         raise UsageError(
             f"--runner {runner} can't carry this job: {seen}. Leave out --runner to run on this "
             "machine, or take PrismRunner, FlinkRunner, SparkRunner or DataflowRunner"
         )
+    return str(runner)
 
 
 def let_take_its_time(runner: str, options: PipelineOptions) -> None:

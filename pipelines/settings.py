@@ -7,15 +7,17 @@ make no sense together: its message names the flag or the key's full path, and t
 """
 
 import argparse
+import contextlib
 import json
 import reprlib
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
 from ..transforms.setting import REQUIRED, Setting, build, did_you_mean, flat, setting
+from ..transforms.store import uris
 from . import beam_options, documents, values
 from .status import UsageError
 
@@ -145,6 +147,19 @@ def parse(namespace: argparse.Namespace, others: Sequence[str]) -> Parsed:
         origins = {**dict.fromkeys(from_file, namespace.config), **origins}
         beam = beam_options.as_flags(beam_of_file, given=beam) + beam
     return Parsed(Settings(**found), origins, beam, namespace.print_config)
+
+
+def from_command_line(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], stdout: TextIO
+) -> Tuple[argparse.Namespace, Optional[Parsed]]:
+    """What a command was told; no settings where they were only to be printed."""
+    with contextlib.redirect_stdout(stdout):
+        namespace, others = parser.parse_known_args(normalized(arguments))
+    parsed = parse(namespace, others)
+    if not parsed.print_config:
+        return namespace, parsed
+    print(uris.without_secrets_in(describe(parsed)), file=stdout)
+    return namespace, None
 
 
 def normalized(arguments: Sequence[str]) -> List[str]:

@@ -15,7 +15,10 @@ import pyarrow.dataset
 import pytest
 from support.stdio import stdin
 
-from rembg_beam.pipelines import checks, cli, piped
+from rembg_beam.pipelines import cli, piped
+from rembg_beam.pipelines.preflight import rules
+from rembg_beam.pipelines.preflight.plan import Plan
+from rembg_beam.pipelines.settings import Settings
 from rembg_beam.pipelines.status import UsageError
 from rembg_beam.transforms.sources.lists import InputList
 
@@ -168,12 +171,14 @@ def test_a_refused_run_leaves_no_list(photos: Path, tmp_path: Path, capfd: Any) 
 
 def test_a_list_for_dataflow_may_come_from_a_pipe() -> None:
     """Its workers read the copy; a list of this machine's is still refused."""
-    from rembg_beam.pipelines.settings import Settings
 
-    out = "gs://b/out"
-    checks.check_runner("DataflowRunner", Settings(input_list=("-", "/dev/stdin"), output=out))
-    with pytest.raises(UsageError, match="is a path of this machine"):
-        checks.check_runner("DataflowRunner", Settings(input_list=("list.txt",), output=out))
+    def local_paths(*lists: str) -> List[str]:
+        plan = Plan("DataflowRunner", Settings(input_list=lists, output="gs://b/out"), [])
+        return [each.says for each in rules.findings(plan) if each.rule == "local-paths"]
+
+    assert not local_paths("-", "/dev/stdin")
+    (said,) = local_paths("list.txt")
+    assert "is a path of this machine" in said
 
 
 def test_on_gs_the_list_is_kept_there_for_the_run(

@@ -6,11 +6,8 @@ network is used: of inputs, lists and folders only those on this machine are loo
 """
 
 import argparse
-import contextlib
 import json
 from typing import List, Sequence, TextIO, Tuple
-
-from apache_beam.options.pipeline_options import StandardOptions
 
 from ...transforms.store import uris
 from .. import beam_options, checks, logs, runners, settings
@@ -25,11 +22,8 @@ NOT_KNOWN = "not looked at: credentials, quotas, buckets, and what an image of y
 def command(arguments: List[str], stdout: TextIO) -> int:
     """`rembg-beam check` with its arguments; returns the exit status."""
     logs.to_stderr()
-    with contextlib.redirect_stdout(stdout):
-        namespace, others = _parser().parse_known_args(settings.normalized(arguments))
-    parsed = settings.parse(namespace, others)
-    if parsed.print_config:
-        print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
+    namespace, parsed = settings.from_command_line(_parser(), arguments, stdout)
+    if parsed is None:
         return OK
     plan = _plan(parsed)
     found = rules.findings(plan)
@@ -48,9 +42,7 @@ def command(arguments: List[str], stdout: TextIO) -> int:
 
 
 def _plan(parsed: Parsed) -> Plan:
-    options = beam_options.Options(parsed.beam)
-    runner = options.view_as(StandardOptions).runner or runners.HERE
-    runners.check(runner)
+    runner = runners.chosen(beam_options.Options(parsed.beam))
     return Plan(runner, parsed.settings, parsed.beam)
 
 

@@ -16,7 +16,6 @@ from typing import Callable, List, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import StandardOptions
 
 from ...transforms import RemoveBackgrounds
 from ...transforms.folder import presence, record
@@ -49,11 +48,8 @@ TICK_SECONDS = 0.2
 def command(arguments: List[str], stdout: TextIO) -> int:
     """`rembg-beam run` with its arguments; returns the exit status."""
     logs.to_stderr()
-    with contextlib.redirect_stdout(stdout):
-        namespace, others = _parser().parse_known_args(settings.normalized(arguments))
-    parsed = settings.parse(namespace, others)
-    if parsed.print_config:
-        print(uris.without_secrets_in(settings.describe(parsed)), file=stdout)
+    _, parsed = settings.from_command_line(_parser(), arguments, stdout)
+    if parsed is None:
         return OK
     with signals.heard():
         return _run(parsed, stdout)
@@ -61,8 +57,7 @@ def command(arguments: List[str], stdout: TextIO) -> int:
 
 def _run(parsed: Parsed, stdout: TextIO) -> int:
     options = beam_options.Options(parsed.beam)
-    runner = options.view_as(StandardOptions).runner or runners.HERE
-    checks.check_runner(runner, parsed.settings)
+    runner = runners.chosen(options)
     runners.let_take_its_time(runner, options)
     rules.require(rules.findings(Plan(runner, parsed.settings, parsed.beam)))
     if runners.short(runner) == "dataflowrunner":
