@@ -22,18 +22,20 @@ PHOTOS ?= photos
 # What bench can measure here beside the CPU: OpenVINO in bf16.
 AMX := $(shell grep -m 1 -o amx_bf16 /proc/cpuinfo 2>/dev/null)
 
-.PHONY: help demo test test-latest reference docs soak soak-names test-engines test-openvino test-gpu
-.PHONY: bench bench-gpu eval-tiny train-tiny test-gpu-install test-training clean
+.PHONY: help demo test test-browser test-latest reference docs soak soak-names test-engines test-openvino test-gpu
+.PHONY: bench bench-gpu eval-tiny eval-suspect eval-refine pictures train-tiny test-gpu-install test-training clean
 
 help:
 	@echo "make demo   cut out the pictures in examples/ with the bundled model, into cutouts/"
 	@echo "make test   ruff, mypy and the tests"
 	@echo "make test-latest  the tests with the newest versions of everything, in .venv-latest/"
 	@echo "make docs   the documentation as a site, in site/"
-	@echo "make reference  docs/options.md and the tables in docs/rows.md and scale.md, made of the code"
+	@echo "make reference  docs/options.md, tables of other pages and a template's metadata, made of the code"
 	@echo "make soak   10,000 pictures through one run, whose memory must stay flat"
 	@echo "make soak-names  a million names on one machine: its time and memory; 2 million files"
-	@echo "make test-engines   one job on other engines, downloaded into .engines/; needs Go and Java"
+	@echo "make test-engines   one job on other engines, downloaded into .engines/, and pipelines in"
+	@echo "            Java and Go; needs Go, Java and Maven"
+	@echo "make test-browser   the report in Chromium"
 	@echo "make test-openvino  the tests of every model on OpenVINO, in an environment of its own"
 	@echo "make test-gpu  the tests on an NVIDIA GPU, in an environment of its own; three minutes"
 	@echo "make bench-gpu  speed there against onnxruntime alone, in the same one; five minutes"
@@ -41,6 +43,9 @@ help:
 	@echo "make bench  speed, CPU and memory against onnxruntime alone, rembg p and a plain DoFn;"
 	@echo "            takes about 50 minutes on 2 cores"
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
+	@echo "make eval-suspect   how many spoiled masks the row's suspect finds; with PHOTOS=FOLDER too"
+	@echo "make eval-refine    how much --refine_above gains at edges; with PHOTOS=FOLDER on photos too"
+	@echo "make pictures  those of docs/masks.md and docs/framing.md"
 	@echo "make train-tiny     train it anew, in .venv-training/; takes about eight hours on 2 cores"
 	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
@@ -93,7 +98,12 @@ soak-names: $(VENV)/dev
 
 # What can't be had is skipped, and why is said.
 test-engines: $(VENV)/dev
-	$(BIN)/pytest tests/test_engines.py -m "engines or not engines"
+	$(BIN)/pytest tests/test_engines.py tests/test_expansion.py tests/test_watching.py -m "(engines or not engines) and not soak"
+
+# With Chromium or Chrome, wherever it lies; skipped without.
+test-browser: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet $(TESTED) --editable '.[cpu,dev,browser]'
+	$(BIN)/pytest -m browser tests/test_browser.py
 
 test-openvino: $(OPENVINO)/dev
 	$(OPENVINO)/bin/pytest -m openvino
@@ -134,6 +144,16 @@ test-gpu-install:
 
 eval-tiny: $(VENV)/dev
 	$(BIN)/python -m training.evaluate --photos $(PHOTOS)
+
+eval-suspect: $(VENV)/dev
+	$(BIN)/python -m training.doubted --photos $(PHOTOS)
+
+eval-refine: $(VENV)/dev
+	$(BIN)/python -m training.refined --photos $(PHOTOS)
+
+pictures: $(VENV)/dev
+	$(BIN)/python -m training.mask_pictures
+	$(BIN)/python -m training.framing_pictures
 
 # Memory that glibc keeps between steps: without, a step at 256 px takes half as long again.
 train-tiny: export MALLOC_MMAP_MAX_ = 0

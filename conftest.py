@@ -6,6 +6,7 @@ with a GPU need not have.
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any, Callable, List, Optional
@@ -13,6 +14,9 @@ from typing import Any, Callable, List, Optional
 import pytest
 
 ROOT = Path(__file__).resolve().parent
+
+# pymatting's loops take every core, and those of two tests at once wait for each other, spinning.
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 _TOLD = pytest.StashKey[List[str]]()
 
@@ -46,6 +50,6 @@ def pytest_collect_file(file_path: Path) -> None:
     if file_path.suffix != ".py" or ROOT not in file_path.parents or file_path.stem == "__main__":
         return
     parts = file_path.relative_to(ROOT).with_suffix("").parts
-    if parts[0] in ("transforms", "pipelines"):
+    if parts[0] in ("transforms", "pipelines", "testing", "beam_yaml"):
         name = ".".join(parts).removesuffix(".__init__")
-        sys.modules[name] = importlib.import_module(f"rembg_beam.{name}")
+        sys.modules[name] = importlib.import_module(f"rembg_beam.{name.removeprefix('beam_')}")

@@ -20,12 +20,17 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import card
+import cascade
+import data_sets
+import doors
 import first
 import gil
 import long
 import models
+import plan
 import providers
 import report
+import several
 import sides
 import speed
 import web
@@ -45,12 +50,17 @@ PARTS = {
     "first": Part("The first seconds", first.measure),
     "speed": Part("Speed", speed.speed),
     "cpu": Part("CPU beside the model", speed.cpu),
+    "outputs": Part("Several outputs", several.measure),
     "gil": Part("Python's lock", gil.measure),
+    "shards": Part("Data sets", data_sets.measure),
+    "doors": Part("In pipelines of one's own", doors.measure),
     "memory": Part("Memory", long.memory),
     "batch": Part("Batches", models.batch),
     "card": Part("A simulated card", card.card),
     "tiny": Part("The bundled model", models.tiny),
+    "cascade": Part("Two models", cascade.measure),
     "many": Part("Many pictures", long.many),
+    "plan": Part("What a plan foretells", plan.measure),
     "web": Part("Pictures of the web", web.web),
     "openvino": Part("OpenVINO with bf16", providers.openvino),
 }

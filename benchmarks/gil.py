@@ -154,11 +154,12 @@ def _lock() -> Tuple[Any, Any, int]:
     this_thread = ctypes.pythonapi.PyThreadState_Get()
     interval = round(sys.getswitchinterval() * 1e6)
     state = (ctypes.c_uint64 * 64).from_address(this_thread)
-    for index in np.flatnonzero(runtime[1:-1] == this_thread) + 1:
-        locked = runtime[index + 1 :].view(np.int32)[:1]
-        if runtime[index - 1] == interval and locked[0] == 1:
-            id_at = 8 * list(state).index(threading.get_native_id())
-            return locked, runtime[index:].view(np.int64)[:1], id_at
+    for _ in range(100):  # NumPy compares without the lock, which another thread may take meanwhile
+        for index in np.flatnonzero(runtime[1:-1] == this_thread) + 1:
+            locked = runtime[index + 1 :].view(np.int32)[:1]
+            if runtime[index - 1] == interval and locked[0] == 1:
+                id_at = 8 * list(state).index(threading.get_native_id())
+                return locked, runtime[index:].view(np.int64)[:1], id_at
     raise RuntimeError("this Python doesn't keep its lock where CPython 3.11 to 3.13 does")
 
 

@@ -124,7 +124,32 @@ BARS = (
     Bar("u2netp 12 plain", "12 MP, U²-Netp, against the plain DoFn", 8, 10, 1, at_least=True),
     Bar("cpu 0.67", "CPU per picture above the floor's, 0.67 MP", 25, 16, 1, " ms"),
     Bar("cpu 2.7", "CPU per picture above the floor's, 2.7 MP", 95, 60, 1, " ms"),
+    Bar(
+        "several 0.67",
+        "CPU of cutout, mask and 512 px crop against the cutout, 0.67 MP",
+        1.35,
+        1.2,
+        2,
+    ),
+    Bar("several 2.7", "the same at 2.7 MP", 1.35, 1.2, 2),
     Bar("gil", "Python's lock held per picture, 0.67 MP", 1.0, 0.6, 2, " ms"),
+    Bar(
+        "u2netp RunInference",
+        "RunInference against RemoveBackground, U²-Netp, 0.67 MP",
+        0.9,
+        1.0,
+        2,
+        at_least=True,
+    ),
+    Bar("u2netp CutOut", "CutOut against RemoveBackground, the same", 0.9, 1.0, 2, at_least=True),
+    Bar(
+        "u2netp shards",
+        "shards in, shards out against files in, files out, U²-Netp, 0.67 MP",
+        0.95,
+        1.0,
+        2,
+        at_least=True,
+    ),
     Bar("memory", "peak memory, 500 pictures of 12 MP against 50", 1.15, 1.0, 3),
     Bar(
         "card",
@@ -137,6 +162,7 @@ BARS = (
     Bar("batch", "mean batch with 16 callers and a batchable graph", 8, 14, 1, at_least=True),
     Bar("tiny", "CPU of `tiny` against U²-Netp's, one picture", 0.1, 0.05, 3),
     Bar("many", "time per picture at 10,000 against 500 small pictures", 1.1, 1.0, 3),
+    Bar("plan", "seconds that `plan` foretells for 500 pictures, off a run's by", 15, 5, 1, " %"),
     Bar("web", "5,000 URLs of one server, against `requests`", 1.0, 1.2, 2, at_least=True),
 )
 

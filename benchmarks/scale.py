@@ -17,11 +17,14 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import card
 import report
-from apache_beam.testing.load_tests import dataflow_cost_consts as prices
 
+from rembg_beam.pipelines.planning import costs, fleet
+from rembg_beam.pipelines.planning.prices import Prices
+from rembg_beam.pipelines.planning.units import dollars, size
 from rembg_beam.transforms import Cutout, Outcome, Part, Source
-from rembg_beam.transforms.elements import Facts, RunColumns, written
+from rembg_beam.transforms.elements import Facts
 from rembg_beam.transforms.folder import earlier, manifest
+from rembg_beam.transforms.outcomes import RunColumns, written
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "scale.md"
@@ -29,50 +32,10 @@ PAGE = HERE.parent / "docs" / "scale.md"
 JOBS = (10**6, 10**7, 10**8, 10**9, 10**10)
 MILLION = 10**6
 
+PRICES = Prices()
 
-class Crossing(NamedTuple):
-    """What crosses a shuffle: the step that asks for it, of what, for each of what, bytes."""
-
-    step: str
-    element: str
-    each: str
-    size: int
-
-
-# For gs://my-bucket/photos/2026/000/0123456789abcdef.jpg; keys and Beam's own bytes included.
-NAMED, DONE, ROW, TO_DO = "picture", "output that is there", "earlier row", "picture to be done"
-CROSSINGS = (
-    Crossing("Group those of one output", "its output's name, and the source", NAMED, 136),
-    Crossing("Leave what is done", "the same", NAMED, 250),
-    Crossing("Leave what is done", "a file of the listing", DONE, 201),
-    Crossing("Last of each kind", "an earlier row", ROW, 412),
-    Crossing("Leave what is done", "the last row of each kind", ROW, 426),
-    Crossing("Spread them over the workers", "the source", TO_DO, 261),
-    Crossing("Gather all rows", "its row, packed with 999 others", NAMED, 76),
-)
-
-# Of a Parquet file of ROWS_PER_FILE typical rows; CPU seconds to make it of what came through the
-# shuffle, and to read it again for a resumed run. 2026-11-28, one core of an AMD EPYC.
-ROW_BYTES = 64.5
-WRITE_SECONDS = 0.55
-READ_SECONDS = 2.5
-
-# Assumed, not measured: for the answer to one request for a thousand names.
-PAGE_SECONDS = 0.2
-PAGE_NAMES = 1000
-
-# Dollars for a request, by https://cloud.google.com/storage/pricing-examples: to write or list, and
-# to read.
-CLASS_A, CLASS_B = 0.005 / 1000, 0.0004 / 1000
-
-DISK_GB = 100
-
-# Of the tensor cores in TF32 and of the T4, which has no TF32, in FP32, by NVIDIA's data sheets.
-L4_TFLOPS, T4_TFLOPS = 60, 8.1
-
-# Dollars an hour for a3-highgpu-1g in us-central1, by Compute Engine's catalogue in September 2026:
-# Beam has no price of it.
-H100_MACHINE = 10.98
+# Of `graphs.py`'s U²-Net, as `planning.flops` counts them.
+U2NET_FLOPS = 117.2e9
 
 
 class Worker(NamedTuple):
@@ -100,29 +63,18 @@ class Worker(NamedTuple):
 
 def workers() -> List[Worker]:
     """Those of the table of costs."""
-    cpu = hourly(4, 16)
-    h100 = H100_MACHINE + DISK_GB * prices.PD_PER_GB_HR
-    l4 = card.CARDS["L4"].rate
-    t4 = l4 * T4_TFLOPS / L4_TFLOPS
-    small = "U²-Net, 0.67 MP"
+    cpu = fleet.hourly(PRICES, 4, 16)
     return [
         Worker("4 vCPUs, 16 GB", "U²-Netp, 1 MP", cpu, on_cpu("u2netp", 4), "measured"),
         Worker("4 vCPUs, 16 GB", "U²-Net, 1 MP", cpu, on_cpu("u2net", 4), "measured"),
-        _gpu("n1-standard-4, T4", small, hourly(4, 15, prices.T4_PER_GPU_PER_HOUR), 4, t4),
-        _gpu("g2-standard-8, L4", small, hourly(8, 32, prices.L4_PER_GPU_PER_HOUR), 8, l4),
-        _gpu("a3-highgpu-1g, H100", small, h100, 26, card.CARDS["H100"].rate),
+        *(_gpu(each) for each in fleet.WORKERS if each.gpu),
     ]
 
 
-def _gpu(machine: str, model: str, dollars: float, vcpus: int, rate: float) -> Worker:
-    fed = 1000 * vcpus / card.AROUND_MSECS
-    return Worker(machine, model, dollars, min(rate, fed), "estimated, at best")
-
-
-def hourly(vcpus: int, memory_gb: int, gpu: float = 0) -> float:
-    """Dollars for an hour of a batch worker of Dataflow, with its disk."""
-    machine = vcpus * prices.VCPU_PER_HR_BATCH + memory_gb * prices.MEM_PER_GB_HR_BATCH
-    return machine + gpu + DISK_GB * prices.PD_PER_GB_HR
+def _gpu(worker: fleet.Worker) -> Worker:
+    rate = min(worker.inferences(U2NET_FLOPS), 1000 * worker.vcpus / card.AROUND_MSECS)
+    hourly = worker.hourly(PRICES)
+    return Worker(worker.label, "U²-Net, 0.67 MP", hourly, rate, "estimated, at best")
 
 
 def on_cpu(model: str, cores: int) -> float:
@@ -133,14 +85,27 @@ def on_cpu(model: str, cores: int) -> float:
     return float(row[1]) * cores / 2
 
 
-def shuffled(*each: str) -> int:
-    """Bytes that cross shuffles for each of these."""
-    return sum(crossing.size for crossing in CROSSINGS if crossing.each in each)
-
-
 def crossings_table() -> List[str]:
-    rows = [(f"`{c.step}`", c.element, c.each, str(c.size)) for c in CROSSINGS]
+    rows = [(f"`{c.step}`", c.element, c.each, str(c.size)) for c in costs.CROSSINGS]
     return report.table(("step", "what crosses", "for each", "bytes"), rows)
+
+
+def into_shards_table() -> List[str]:
+    rows = [(f"`{c.step}`", c.element, c.each, str(c.size)) for c in costs.INTO_SHARDS]
+    return report.table(("step", "what crosses", "for each", "bytes"), rows)
+
+
+def sharded_table() -> List[str]:
+    """Jobs from shards of a thousand pictures into such shards, in an empty folder."""
+    head = ("pictures", "through shuffles", "writes", "reads", "for")
+    rows = []
+    for pictures in JOBS:
+        asked = costs.of_shards(pictures)
+        crossed = pictures * sum(each.size for each in costs.INTO_SHARDS)
+        paid = asked.dollars(PRICES) + crossed / 1e9 * PRICES.shuffle_gb
+        figures = (f"{asked.writes:,.0f}", f"{asked.reads:,.0f}", dollars(paid))
+        rows.append([count(pictures), size(crossed), *figures])
+    return report.table(head, rows)
 
 
 def fresh_table() -> List[str]:
@@ -151,16 +116,17 @@ def fresh_table() -> List[str]:
     )
     rows = []
     for pictures in JOBS:
-        crossed = pictures * shuffled(NAMED, TO_DO)
-        files = -(-pictures // manifest.ROWS_PER_FILE)
-        lists = pictures // PAGE_NAMES
-        paid = CLASS_A * (pictures + lists + files) + CLASS_B * pictures
+        crossed = pictures * costs.shuffled(costs.NAMED, costs.TO_DO)
+        files = costs.manifest_files(pictures)
+        lists = pictures // costs.PAGE_NAMES
+        paid = costs.of_files(pictures).dollars(PRICES)
+        times = duration(lists * costs.PAGE_SECONDS), duration(files * costs.WRITE_SECONDS)
         rows.append(
             [
                 count(pictures),
-                *(size(crossed), dollars(crossed / 1e9 * prices.SHUFFLE_PER_GB_BATCH)),
-                *(count(2 * pictures + lists), dollars(paid), duration(lists * PAGE_SECONDS)),
-                *(size(pictures * ROW_BYTES), f"{files:,}", duration(files * WRITE_SECONDS)),
+                *(size(crossed), dollars(crossed / 1e9 * PRICES.shuffle_gb)),
+                *(count(2 * pictures + lists), dollars(paid), times[0]),
+                *(size(pictures * costs.ROW_BYTES), f"{files:,}", times[1]),
             ]
         )
     return report.table(head, rows)
@@ -171,10 +137,10 @@ def resumed_table() -> List[str]:
     head = ("pictures", "through shuffles", "for", "one listing of the outputs", "rows read, CPU")
     rows = []
     for pictures in JOBS:
-        crossed = pictures * shuffled(NAMED, DONE, ROW)
-        pages, files = pictures // PAGE_NAMES, pictures / manifest.ROWS_PER_FILE
-        paid = dollars(crossed / 1e9 * prices.SHUFFLE_PER_GB_BATCH)
-        times = duration(pages * PAGE_SECONDS), duration(files * READ_SECONDS)
+        crossed = pictures * costs.shuffled(costs.NAMED, costs.DONE, costs.ROW)
+        pages, files = pictures // costs.PAGE_NAMES, pictures / manifest.ROWS_PER_FILE
+        paid = dollars(crossed / 1e9 * PRICES.shuffle_gb)
+        times = duration(pages * costs.PAGE_SECONDS), duration(files * costs.READ_SECONDS)
         rows.append([count(pictures), size(crossed), paid, *times])
     return report.table(head, rows)
 
@@ -193,7 +159,9 @@ def costs_table() -> List[str]:
 
 TABLES: Dict[str, Callable[[], List[str]]] = {
     "crossings": crossings_table,
+    "into-shards": into_shards_table,
     "fresh": fresh_table,
+    "sharded": sharded_table,
     "resumed": resumed_table,
     "costs": costs_table,
 }
@@ -206,28 +174,6 @@ def count(number: float) -> str:
     """
     unit, name = (10**9, "billion") if number >= 10**9 else (10**6, "million")
     return f"{number / unit:.3g} {name}"
-
-
-def size(number: float) -> str:
-    """
-    >>> size(64.4e6), size(7_230_000_000_000)
-    ('64 MB', '7.2 TB')
-    """
-    unit, name = next(
-        each for each in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")) if number >= each[0]
-    )
-    value = number / unit
-    return f"{value:.1f} {name}" if value < 10 else f"{value:,.0f} {name}"
-
-
-def dollars(amount: float) -> str:
-    """
-    >>> dollars(0.00794), dollars(5.405), dollars(54_050.1)
-    ('$0.008', '$5.41', '$54,050')
-    """
-    if amount < 0.1:
-        return f"${amount:.3f}"
-    return f"${amount:.2f}" if amount < 100 else f"${amount:,.0f}"
 
 
 def duration(seconds: float) -> str:
@@ -270,8 +216,14 @@ def typical_rows(number: int) -> List[Outcome]:
             bytes_out=draw.randint(500_000, 900_000),
             read_attempts=1,
             write_attempts=1,
+            read_waited_msecs=draw.randint(0, 3),
             read_msecs=draw.randint(20, 80),
+            remove_waited_msecs=draw.randint(300, 900),
             remove_msecs=draw.randint(400, 900),
+            memory_waited_msecs=0,
+            model_waited_msecs=0,
+            model_msecs=draw.randint(300, 700),
+            write_waited_msecs=draw.randint(0, 3),
             write_msecs=draw.randint(30, 120),
             worker=f"worker-{index % 64}:{1000 + index % 8}",
         )

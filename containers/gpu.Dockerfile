@@ -31,6 +31,8 @@ FROM packages AS project
 COPY LICENSE README.md pyproject.toml setup.py ./
 COPY transforms transforms
 COPY pipelines pipelines
+COPY testing testing
+COPY beam_yaml beam_yaml
 RUN pip wheel --no-deps --wheel-dir /wheels . && pip install --no-deps /wheels/*.whl
 # Names as `rembg-beam models` prints them, with spaces between; none but the bundled one if empty.
 ARG MODELS=u2net
@@ -49,7 +51,8 @@ COPY --from=project /wheels /wheels
 COPY --from=versions /src/versions.py ./
 RUN pip install --no-cache-dir --no-deps /wheels/*.whl \
     && python versions.py check "$PYTHON_VERSION" "$BEAM_VERSION" \
-    && cd / && python -c 'from rembg_beam.transforms.fast import plain_kernels, resample_kernels'
+    && cd / && python -c 'from rembg_beam.transforms.fast import \
+        grid_kernels, plain_kernels, resample_kernels, shrink_kernels, subject_kernels'
 # The environment has everything: Beam makes no other one when a worker starts.
 ENV REMBG_HOME=/opt/rembg RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
 # Where Dataflow and Kubernetes put the driver, and what NVIDIA's container runtime is to bring of it.

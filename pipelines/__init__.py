@@ -2,12 +2,19 @@
 
     cli           which of the commands is meant
     status        how it ends
+    access        how storage and the web are read
     lean          Beam and rembg, imported without what a run never uses
     settings      flags and a YAML file -> checked `Settings`, and where each value comes from
     values        a flag's text -> the value of a setting's kind
+    parsing       arguments that are wrong -> one line
     documents     YAML text -> a value, or what is wrong with it, and where
     beam_options  Beam's own options, from both
     checks        settings -> the job, or what is wrong with them
+    dry_run       a job -> what it would do
+    sampling      pictures of a job -> some of them
+    warm          what a run of many comes to use, loaded before pictures are timed
+    planning/     a job -> its hours and dollars, by machine and number
+    tuning/       settings -> those under which pictures are done fastest here
     preflight/    what contradicts itself in a run, before anything is sent
     progress      what a person sees while it runs
     logs          which words go to which stream

@@ -66,11 +66,20 @@ def checked(others: Sequence[str], own: Sequence[str]) -> List[str]:
         return list(others)
     flag = unknown[0].partition("=")[0]
     if not flag.startswith("-"):
-        raise UsageError(f"{unknown[0]!r} belongs to no flag; inputs are given by --input")
+        raise UsageError(
+            f"{unknown[0]!r} belongs to no flag: inputs are given by --input, the folder for the "
+            "cutouts by --output"
+        )
     every = [*own, *(f"--{name}" for name in names())]
     plain = "--" + flag.lstrip("-").replace("-", "_")
     hint = did_you_mean(plain, every, "; --help lists the command's own", str)
     raise UsageError(f"neither rembg-beam nor Beam knows {flag}{hint}")
+
+
+def is_switch(name: str) -> bool:
+    """Whether it takes no value."""
+    actions = parser()._actions
+    return any(action.nargs == 0 and f"--{name}" in action.option_strings for action in actions)
 
 
 def _switched_off(name: str) -> List[str]:

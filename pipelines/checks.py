@@ -1,19 +1,23 @@
 """Settings -> the job that they ask for, checked before anything starts.
 
 In: settings. Out: `RemoveBackgrounds`. `check` raises `UsageError` for settings that no job can be
-made of, and for inputs that match nothing.
+made of, and for inputs that match nothing; `since` for an output folder that a run would refuse.
 """
 
+import errno
 import os
 import re
+from dataclasses import replace
 from typing import Any, List, Optional
 
 from ..transforms import RemoveBackgrounds
+from ..transforms.folder import record
 from ..transforms.folder.earlier import manifests
 from ..transforms.models import catalogue
 from ..transforms.models import weights as model_files
-from ..transforms.sources import lists, patterns
-from ..transforms.sources.readers import reader
+from ..transforms.sources import lists, patterns, readers
+from ..transforms.sources.columns import Columns
+from ..transforms.sources.find import Named
 from ..transforms.store import uris
 from .settings import Settings
 from .status import UsageError
@@ -43,12 +47,18 @@ def check(settings: Settings, *, offline: bool = False) -> RemoveBackgrounds:
         _check_model_path(settings.model_path)
         for pattern in settings.input:
             if _is_same(pattern, settings.output):
-                raise ValueError(f"--input {pattern!r} is the output folder itself")
-            if asks(pattern):
-                patterns.check(pattern, exclude=settings.output)
-        for uri in settings.input_list:
-            if asks(uri):
-                _check_list(uri)
+                raise ValueError(
+                    f"--input {pattern!r} is the output folder itself, which is never an input: "
+                    "name another folder by --output"
+                )
+        named = Named.of(settings.input, settings.input_list)
+        for pattern in filter(asks, named.patterns):
+            flag = "--input" if pattern in settings.input else "--input_list"
+            if not (settings.watch and _may_be_filled(pattern)):
+                _check_input(flag, pattern, settings.output, made.columns)
+        for each in named.lists:
+            if asks(each.uri):
+                _check_list(each.uri)
         return made
     except (ValueError, OSError, model_files.ModelFileError) as error:
         raise UsageError(str(error)) from error
@@ -68,7 +78,7 @@ def _check_what_is_needed(settings: Settings) -> None:
 
 
 # Settings that name files.
-_FILES = ("input", "input_list", "output", "relative_to", "model_path", "model_dir")
+_FILES = ("input", "input_list", "output", "relative_to", "model_path", "model_dir", "background")
 
 
 def absolute(given: Settings) -> Settings:
@@ -92,6 +102,43 @@ def _absolute(value: Any) -> Any:
 
 def _is_relative(uri: Optional[str]) -> bool:
     return bool(uri) and uri != lists.STDIN and uris.scheme(str(uri)) is None
+
+
+def check_can_be_written(output: str) -> None:
+    """Raises `OSError` or `ValueError` for an output folder that can't be made or written to, as
+    far as that is seen without writing: of one on this machine."""
+    if not uris.is_local(output):
+        return
+    path = os.path.abspath(uris.local_path(output))
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not os.path.isdir(path):
+        raise ValueError(f"{path!r} is no folder; name another by --output")
+    if not os.access(path, os.W_OK | os.X_OK):
+        rule = "this user may not write there; change its permissions, or name another by --output"
+        raise PermissionError(errno.EACCES, rule, path)
+
+
+def since(job: RemoveBackgrounds) -> Optional[float]:
+    """Since when outputs count; refuses a folder that a run would refuse, and writes nothing."""
+    output = job.remove.output
+    try:
+        check_can_be_written(output)
+        found = record.compare(job.remove, job.on_existing, job.dataset.recorded())
+        return record.since(output, found)
+    except record.OtherSettings as error:
+        raise UsageError(str(error)) from error
+    except (OSError, ValueError) as error:
+        shown = uris.without_secrets(output)
+        raise UsageError(f"--output {shown!r} can't be written to: {error}") from error
+
+
+def of_now(job: RemoveBackgrounds) -> RemoveBackgrounds:
+    """The job of what is there now; of one that watches, inputs that match nothing yet are none."""
+    if not job.watch:
+        return job
+    there = [uri for uri in job.input if any(patterns.find_timed(uri, exclude=job.remove.output))]
+    return replace(job, watch=None, input=there)
 
 
 def local_paths(given: Settings) -> List[str]:
@@ -119,14 +166,43 @@ def _check_model_path(uri: Optional[str]) -> None:
         model_files.check_is_file(uris.local_path(uri), "--model_path")
 
 
-def _check_list(uri: str) -> None:
-    if uris.is_web(uri):
+def _check_input(flag: str, pattern: str, output: str, columns: Columns) -> None:
+    """What is named is there; of tables and shards the first that names anything begins as it
+    should. One that is empty, or can't be opened, is no more than a failed row beside others."""
+    try:
+        first = patterns.first(pattern, exclude=output)
+    except OSError as error:
         raise ValueError(
-            f"--input_list {uris.without_secrets(uri)!r}: a list may name URLs and not be one; "
-            "download it"
-        )
+            f"{flag} {uris.without_secrets(pattern)!r} can't be read: {error}"
+        ) from error
+    if first is None:
+        return
+    found = (each.uri for each in patterns.find(pattern, exclude=output))
+    passed_over: List[ValueError] = []
+    for uri in found if uris.is_local(pattern) else [first]:
+        if readers.container_reader(uri) is None:
+            return
+        try:
+            readers.check(uri, columns)
+            return
+        except (ValueError, OSError) as error:
+            refusal = ValueError(f"{flag} {uris.without_secrets(uri)!r}: {error}")
+            if not isinstance(error, (lists.NamesNothing, FileNotFoundError, PermissionError)):
+                raise refusal from error
+            passed_over.append(refusal)
+    raise passed_over[0]
+
+
+def _may_be_filled(pattern: str) -> bool:
+    """Whether an input may match later what it doesn't now."""
+    if uris.is_local(pattern):
+        return os.path.isdir(uris.local_path(pattern)) or bool(re.search(r"[*?\[]", pattern))
+    return not uris.is_web(pattern)
+
+
+def _check_list(uri: str) -> None:
     if not lists.is_read_once(uri):  # else whoever reads it will check it
         try:
-            reader(uri).check(uri)
+            readers.reader(uri).check(uri)
         except (ValueError, OSError) as error:
             raise ValueError(f"--input_list {uris.without_secrets(uri)!r}: {error}") from error

@@ -6,9 +6,13 @@ writes by hand, for aliases that contain themselves, and for a few aliases that 
 of values (`MAX_ALIASED`), before any of those is made.
 """
 
+import re
 from typing import IO, Any, Dict, Iterator, Set, Tuple, Union
 
 import yaml
+
+# What PyYAML calls a text that has no name.
+_PLACE = re.compile(r'in "<\w+ string>", ')
 
 # Values that all aliases of a document may stand for together.
 MAX_ALIASED = 100_000
@@ -22,7 +26,10 @@ def from_yaml(text: Union[str, bytes, IO[str]]) -> Any:
     ...
     ValueError: line 3: the key a is there already, in line 1
     """
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:  # of characters that no text has
+        raise ValueError(_said(error)) from error
     try:
         root = loader.get_single_node()
         if root is None:
@@ -32,12 +39,16 @@ def from_yaml(text: Union[str, bytes, IO[str]]) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_said(error)) from error
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         # What PyYAML's constructors raise for `2026-13-45`, `!!bool 7` and their like.
         raise ValueError(str(error) or type(error).__name__) from error
     finally:
         loader.dispose()
+
+
+def _said(error: yaml.YAMLError) -> str:
+    return _PLACE.sub("in ", str(error))
 
 
 def _check(root: yaml.Node) -> None:

@@ -6,6 +6,7 @@ or changed by then is said, and stops nothing.
 """
 
 import contextlib
+import errno
 import math
 import os
 import sys
@@ -15,15 +16,17 @@ from typing import Any, NamedTuple, NoReturn, Optional, TextIO
 from ..transforms import RemoveBackgrounds
 from ..transforms.elements import FAILED, STATUSES
 from ..transforms.folder import layout, record, summary
+from ..transforms.folder.existing import Ends
 from ..transforms.folder.presence import Presence
 from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
-from . import logs, progress, values, workers
+from . import logs, values, workers
 from .piped import Lists
+from .progress import counted
 from .running import Running
 from .status import FAILED_RUN, OK
 
-# For killed processes to let go of their files; another run keeps its own.
+# For other processes to let go of their files; another run keeps its own.
 SWEEP_SECONDS = 1.0
 
 
@@ -49,7 +52,7 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
     """Says what the run did; its exit status."""
     job = started.job
     if run.error is not None:
-        logs.say(f"the run failed: {logs.cause(run.error)}")
+        logs.say(f"the run failed: {logs.cause(run.error)}{way_out(run.error)}")
         if run.died:
             _print_files(started, stdout)
         else:
@@ -71,10 +74,20 @@ def report(run: Running, started: StartedRun, max_failures: Optional[str], stdou
     rows = uris.join(job.remove.output, layout.run_folder(job.run_id))
     _print_summary(done, run.seconds, rows, stdout)
     _leave(record.settle, started)
-    excess = _too_many_failures(done, max_failures)
+    excess = too_many_failures(done, max_failures)
     if excess:
         logs.say(excess)
     return FAILED_RUN if excess else OK
+
+
+def way_out(error: BaseException) -> str:
+    """What to do about an error that says only what happened."""
+    if os.strerror(errno.ENOSPC) not in str(error):
+        return ""
+    return (
+        "; make room where --output lies, or where temporary files do (TMPDIR), and give the same "
+        "command again: it goes on from here"
+    )
 
 
 def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) -> NoReturn:
@@ -90,7 +103,7 @@ def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the runner's last words
     workers.end_all()
     stores.abandon()
-    _sweep(output)
+    sweep(output)
     started.presence.abandon()
     with contextlib.suppress(OSError):
         _print_counts(started, stdout)
@@ -104,14 +117,15 @@ def interrupted(run: Running, started: StartedRun, status: int, stdout: TextIO) 
     os._exit(status)
 
 
-def _sweep(output: str) -> None:
-    """Sweeps until nothing is left: a killed process holds its files until its last thread ends."""
+def sweep(output: str) -> None:
+    """Sweeps until nothing is left, for a while: a process that is killed, or a worker that is told
+    to end, holds its files until its last thread has ended."""
     deadline = time.monotonic() + SWEEP_SECONDS
     while not stores.sweep(output) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
-def _too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
+def too_many_failures(done: summary.Summary, limit: Optional[str]) -> Optional[str]:
     """What to say of a run with more failures than it may have; None of any other."""
     failures, total = done.counts[FAILED], done.total
     if limit is None and failures == total:
@@ -137,9 +151,7 @@ def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: Tex
     print(f"{counts}; {seconds:.1f} s, {rate:.{digits}f} pictures/s", file=stdout)
     for uri, step, error, message in done.failures:
         text = f"{uris.without_secrets(uri)} ({step}, {error}): {message}"
-        # A terminal would obey the control characters of a name.
-        safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        print(f"  failed: {safe}", file=stdout)
+        print(f"  failed: {logs.printable(text)}", file=stdout)
     more = done.counts[FAILED] - len(done.failures)
     if more > 0:
         print(f"  ... and {more} more", file=stdout)
@@ -149,7 +161,7 @@ def _print_summary(done: summary.Summary, seconds: float, rows: str, stdout: Tex
 
 def _print_counts(started: StartedRun, stdout: TextIO) -> None:
     """What was counted here; of workers elsewhere nothing is known."""
-    found = progress.counts()
+    found = counted.here()
     if not found and not started.job.local_join:
         return
     counts = ", ".join(f"{found.get(f'outcomes_{status}', 0)} {status}" for status in STATUSES)
@@ -157,13 +169,25 @@ def _print_counts(started: StartedRun, stdout: TextIO) -> None:
 
 
 def _print_files(started: StartedRun, stdout: TextIO) -> None:
-    """How many files the worker processes wrote, of which nothing else is known."""
-    job, since = started.job, started.presence.since or math.inf
+    """What the worker processes wrote, of which nothing else is known."""
+    job = started.job
     with contextlib.suppress(OSError, ValueError):
-        count = sum(
-            file.name.endswith(job.remove.encoding.suffix) and (file.modified or 0) >= since
-            for file in stores.listing(job.remove.output)
-        )
-        print(f"until then: {count} files written, without rows; ", end="", file=stdout)
+        what = _shards_made(job) if job.dataset.is_sharded else _files_written(started)
+        print(f"until then: {what}; ", end="", file=stdout)
     more = " with --on_existing skip" if job.on_existing == "fail" else ""
     print(f"the same command{more} goes on from here", file=stdout)
+
+
+def _files_written(started: StartedRun) -> str:
+    remove, since = started.job.remove, started.presence.since or math.inf
+    count = sum(
+        file.name.endswith(Ends.of(remove).suffixes) and (file.modified or 0) >= since
+        for file in stores.listing(remove.output)
+    )
+    return f"{count} files written, without rows"
+
+
+def _shards_made(job: RemoveBackgrounds) -> str:
+    rows = uris.join(job.remove.output, layout.run_folder(job.run_id))
+    count = sum(1 for _ in stores.listing(rows, start="shard-"))
+    return f"{count} shards made, with rows"

@@ -17,6 +17,9 @@ from ..transforms.store import uris
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 _OURS = "rembg_beam"
 
+# What Beam adds to an error: the step's label.
+_STEP = re.compile(r" \[while running '[^']*'\]")
+
 # The class of an error of ours, before its message.
 _CLASS = re.compile(rf"^{_OURS}[\w.]*: ")
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
@@ -49,17 +52,16 @@ def results_only_on_stdout() -> Iterator[TextIO]:
 
 
 def to_stderr() -> None:
-    """Logs warnings, and the steps' own progress where no bar shows it."""
-    from . import progress
+    """Logs warnings; of the steps' own progress only what other processes tell."""
+    from .progress import shown
 
-    handler = progress.Handler()
+    handler = shown.Handler()
     handler.addFilter(_legible)
     handler.setFormatter(_WithoutSecrets("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger(_WORKER_LOGGER).setLevel(logging.INFO)
     logging.getLogger(_OURS).setLevel(logging.INFO)
-    if sys.stderr.isatty():
-        logging.getLogger(_METRICS).setLevel(logging.WARNING)
+    logging.getLogger(_METRICS).setLevel(logging.WARNING)
     # A worker's exception, or its death, is said by the run; here Beam's traceback would come too.
     for name in _SAID_BY_THE_RUN:
         logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
@@ -70,19 +72,31 @@ def cause(error: BaseException) -> str:
 
     >>> cause(RuntimeError("Traceback ...\\n  File ...\\nValueError: no such model"))
     'ValueError: no such model'
+    >>> cause(RuntimeError("no room [while running 'Write/A']"))
+    'no room'
     >>> cause(RuntimeError("Traceback ...\\nrembg_beam.transforms.models.A: no such model"))
     'no such model'
     """
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = _STEP.sub("", str(error))
+    lines = [line for line in said.splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    return _CLASS.sub("", lines[-1]) if "Traceback" in str(error) else str(error)
+    return _CLASS.sub("", lines[-1]) if "Traceback" in said else said
 
 
 def say(text: str) -> None:
     """Tells the user something, on stderr; nobody, if its terminal is gone."""
     with contextlib.suppress(OSError):
         print(f"rembg-beam: {uris.without_secrets_in(text)}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    r"""The text as a terminal shows it, which would obey the control characters of a name.
+
+    >>> printable("a\x1b.jpg")
+    'a\\x1b.jpg'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class _WithoutSecrets(logging.Formatter):

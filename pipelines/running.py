@@ -18,7 +18,7 @@ from ..transforms.folder import layout
 from ..transforms.job import WriteFilesAndRows
 from ..transforms.runtime import shared
 from ..transforms.store import stores, uris
-from . import logs, runners, workers
+from . import logs, runners, signals, workers
 from .status import UsageError
 
 # For a pipeline to end whose worker processes were killed.
@@ -28,13 +28,14 @@ GRACE_SECONDS = 5.0
 WORKER_DEATHS = 4
 
 
-class _Attempt:
+class Attempt:
     """A pipeline that runs in a thread of its own.
 
     Args:
       pipeline: the pipeline.
       sends: whether its runner's `run` ends once the job is sent; it is called on this thread
-        then, since the runner may start a job server, and listen to signals for it.
+        then, since the runner may start a job server, and listen to signals for it, which no other
+        thread can.
     """
 
     def __init__(self, pipeline: beam.Pipeline, sends: bool) -> None:
@@ -55,10 +56,12 @@ class _Attempt:
         return not self._thread.is_alive()
 
     def _begin(self) -> None:
-        try:
-            self.result = self._pipeline.run()
-        except Exception as error:
-            self.error = error
+        # Beam would stop its job server on Ctrl-C before we hear of it, even if that is ignored.
+        with signals.kept():
+            try:
+                self.result = self._pipeline.run()
+            except Exception as error:
+                self.error = error
 
     def _run(self) -> None:
         try:
@@ -75,7 +78,7 @@ class Running:
 
     Args:
       make: makes its pipeline.
-      sends: see `_Attempt`.
+      sends: see `Attempt`.
       watch: notices worker processes that die.
       goes_on: whether a run may go on from what another wrote.
 
@@ -94,21 +97,27 @@ class Running:
         self._watch = watch
         self._goes_on = goes_on
         self._failed: Optional[BaseException] = None
-        self._attempt = _Attempt(make(), sends)
+        self._attempt = Attempt(make(), sends)
 
     @property
     def error(self) -> Optional[BaseException]:
         return self._failed or self._attempt.error
 
     @property
+    def result(self) -> Any:
+        """What the runner gave for the job that it was sent; None by then."""
+        return self._attempt.result
+
+    @property
     def is_sent(self) -> bool:
         """Whether it has begun where it runs."""
-        return self._attempt.result is not None
+        return self.result is not None
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within that time."""
         ended = self._attempt.wait(seconds)
         well = ended and self._attempt.error is None
+        self._watch.judge(self._attempt.error)
         if self._watch.death is not None and not well:
             ended = not self._replaced(self._watch.death)
         self.seconds = time.monotonic() - self._start
@@ -126,7 +135,7 @@ class Running:
             return False
         logs.say(f"{death}; new ones go on from what is written")
         self._watch.forget()
-        self._attempt = _Attempt(self._make(), self._sends)
+        self._attempt = Attempt(self._make(), self._sends)
         return True
 
 

@@ -9,22 +9,36 @@ make no sense together: its message names the flag or the key's full path, and t
 import argparse
 import contextlib
 import json
-import reprlib
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
+from types import MappingProxyType, SimpleNamespace
+from typing import (
+    Any,
+    Collection,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    TextIO,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from ..transforms import RemoveBackgrounds
 from ..transforms.pictures.prompts import CLOTH_CATEGORIES
-from ..transforms.setting import REQUIRED, Setting, build, did_you_mean, flat, setting
+from ..transforms.setting import REQUIRED, Setting, build, did_you_mean, flat, setting, settings_of
 from ..transforms.store import uris
 from . import beam_options, documents, values
 from .status import UsageError
 
 BEAM = "beam"
 
-# Characters of a wrong value in a message.
-SHOWN = 200
+PROGRESS = ("auto", "bar", "lines", "json", "none")
+
+C = TypeVar("C")
+
 # Of a settings file.
 CONFIG_BYTES = 1_000_000
 
@@ -43,29 +57,44 @@ class RunOptions:
         "default: any number, but not all",
         kind="limit",
     )
+    progress: str = setting(
+        "auto",
+        "how far the run is, on stderr: a bar, a line each minute, or a JSON object a line; auto "
+        "is a bar on a terminal and lines elsewhere",
+        choices=PROGRESS,
+    )
+    metrics_port: int = setting(
+        0,
+        "a port at which Prometheus may fetch the counts while the run is at work; 0 for none",
+        minimum=0,
+        maximum=65_535,
+    )
 
 
 SETTINGS = flat(RunOptions)
+
+# No dataclass is made of these, which would check them.
+_UNCHECKED = settings_of(RunOptions)
 
 
 class Settings(SimpleNamespace):
     """All settings of `rembg-beam run` by their names in flags and files, checked one by one."""
 
     def __init__(self, **given: Any) -> None:
-        defaults = {name: default(each) for name, each in SETTINGS.items()}
+        defaults = {name: values.default(each) for name, each in SETTINGS.items()}
         super().__init__(**{**defaults, **given})
 
     def job(self) -> RemoveBackgrounds:
         """The job of these settings; raises `ValueError` for those that make no sense."""
-        extras = dict(self.extras or {})
-        if self.cloth_category:
-            extras["cloth_category"] = self.cloth_category
-        return build(RemoveBackgrounds, {**vars(self), "extras": extras})
+        return built(RemoveBackgrounds, vars(self))
 
 
-def default(setting: Setting) -> Any:
-    """What holds if nothing is said; None for what must be."""
-    return None if setting.default is REQUIRED else setting.default
+def built(cls: Type[C], flat: Mapping[str, Any]) -> C:
+    """The transform of flat values, `cloth_category` among its extras; `ValueError` as `build`."""
+    extras = dict(flat.get("extras") or {})
+    if flat.get("cloth_category"):
+        extras["cloth_category"] = flat["cloth_category"]
+    return build(cls, {**flat, "extras": extras})
 
 
 class Parsed(NamedTuple):
@@ -76,12 +105,14 @@ class Parsed(NamedTuple):
       origins: where each setting that is not a default comes from, a flag or a file.
       beam: Beam's own options, as flags.
       print_config: whether only the settings are to be shown.
+      file: what the file says that was read, `beam` among it; {} for none.
     """
 
     settings: Settings
     origins: Dict[str, str]
     beam: List[str]
     print_config: bool
+    file: Mapping[str, Any] = MappingProxyType({})
 
 
 # Kinds of settings with a `--no_` flag, and how many values their own takes.
@@ -99,25 +130,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, each in SETTINGS.items():
         kind = each.kind
-        more: Dict[str, Any] = {"help": _help(each), "default": argparse.SUPPRESS}
+        more: Dict[str, Any] = {"help": told(each).replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind in _SWITCHES:
             more |= {"action": _Switch, "nargs": _SWITCHES[kind], "metavar": each.metavar}
             parser.add_argument(f"--{name}", f"--no_{name}", **more)
             continue
         more["metavar"] = each.metavar or kind.upper()
-        if kind in ("texts", "providers", "pairs"):
+        if kind in ("texts", "choices", "outputs", "providers", "pairs"):
             more["action"] = "append"
         if kind == "color":
             more["nargs"] = "+"
         parser.add_argument(f"--{name}", **more)
 
 
-def _help(setting: Setting) -> str:
-    """What `--help` says of it, its default too."""
-    value, text = default(setting), setting.help
+def told(setting: Setting) -> str:
+    """What it means, and its default."""
+    value, text = values.default(setting), setting.help
     if value not in (None, False, ()) and "default" not in text:
         text += f"; default {value:g}" if isinstance(value, float) else f"; default {value}"
-    return text.replace("%", "%%")
+    return text
 
 
 class _Switch(argparse.Action):
@@ -135,18 +166,22 @@ class _Switch(argparse.Action):
             setattr(namespace, self.dest, True)
 
 
-def parse(namespace: argparse.Namespace, others: Sequence[str]) -> Parsed:
-    """Settings of parsed flags and the file they name; `others` are the flags left for Beam."""
+def parse(
+    namespace: argparse.Namespace, others: Sequence[str], more: Collection[str] = ()
+) -> Parsed:
+    """Settings of parsed flags and the file they name; `others` are the flags left for Beam, `more`
+    those that the command has beside a run's."""
     given = {name: value for name, value in vars(namespace).items() if name in SETTINGS}
     found = {name: _checked(f"--{name}", name, value) for name, value in given.items()}
     origins = {name: f"--{name}" for name in found}
-    beam = beam_options.checked(others, own_flags())
+    beam = beam_options.checked(others, [*own_flags(), *more])
+    file: Dict[str, Any] = {}
     if namespace.config:
-        from_file, beam_of_file = _load(namespace.config)
+        from_file, beam_of_file, file = _load(namespace.config)
         found = {**from_file, **found}
         origins = {**dict.fromkeys(from_file, namespace.config), **origins}
         beam = beam_options.as_flags(beam_of_file, given=beam) + beam
-    return Parsed(Settings(**found), origins, beam, namespace.print_config)
+    return Parsed(Settings(**found), origins, beam, namespace.print_config, file)
 
 
 def from_command_line(
@@ -155,7 +190,7 @@ def from_command_line(
     """What a command was told; no settings where they were only to be printed."""
     with contextlib.redirect_stdout(stdout):
         namespace, others = parser.parse_known_args(normalized(arguments))
-    parsed = parse(namespace, others)
+    parsed = parse(namespace, others, parser._option_string_actions)
     if not parsed.print_config:
         return namespace, parsed
     print(uris.without_secrets_in(describe(parsed)), file=stdout)
@@ -190,8 +225,8 @@ def describe(parsed: Parsed) -> str:
     return "\n".join(lines)
 
 
-def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """A file's settings, and its section for Beam."""
+def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any], Dict[str, Any]]:
+    """A file's settings, its section for Beam, and all as it says it."""
     try:
         # Bytes, whose byte order mark YAML knows; a pipe can be read once.
         with open(path, "rb") as file:
@@ -203,7 +238,8 @@ def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
             raise ValueError("must be a mapping of settings to values")
     except (OSError, ValueError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    document = _underscored(path, document)
+    whole = _underscored(path, document)
+    document = {**whole}
     beam = document.pop(BEAM, None) or {}
     if not isinstance(beam, dict):
         raise UsageError(f"{path}: {BEAM} must be a mapping of Beam's options to values")
@@ -213,7 +249,7 @@ def _load(path: str) -> Tuple[Dict[str, Any], Dict[str, Any]]:
     for key in beam:
         _known(f"{path}: {BEAM}.{key}", key, beam_options.names())
     checked = {key: _checked(f"{path}: {key}", key, value) for key, value in document.items()}
-    return checked, beam
+    return checked, beam, whole
 
 
 def _underscored(path: str, section: Mapping[Any, Any]) -> Dict[str, Any]:
@@ -234,25 +270,13 @@ def _known(where: str, name: str, names: Sequence[str]) -> None:
 
 def _checked(where: str, name: str, value: Any) -> Any:
     """The value as its setting's kind has it."""
-    setting = SETTINGS[name]
-    if value is None:
-        return default(setting)
     try:
-        checked = values.KINDS[setting.kind](value)
-        if setting.choices and checked not in setting.choices:
-            raise ValueError(f"must be one of {', '.join(setting.choices)}")
-        return checked
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {_shown(value)} {error}") from error
-
-
-def _shown(value: Any) -> str:
-    """A value as Python writes it, of a long one the beginning."""
-    try:
-        text = repr(value) if isinstance(value, (str, int, float)) else reprlib.repr(value)
-    except ValueError:  # Python writes no number of more than 4,300 digits
-        text = "the number"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        found = values.checked(SETTINGS[name], value)
+        if name in _UNCHECKED and not _UNCHECKED[name].allows(found):
+            raise ValueError(f"{value!r} must be {_UNCHECKED[name].must_be()}")
+        return found
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def own_flags() -> List[str]:

@@ -8,7 +8,7 @@ In: nothing. Out: while `heard` each rises on the main thread as a `KeyboardInte
 import contextlib
 import signal
 import threading
-from typing import Any, Iterator, NoReturn
+from typing import Any, Dict, Iterator, NoReturn
 
 # Of Ctrl-C: 128 and the signal's number, as of the others.
 INTERRUPTED = 130
@@ -36,20 +36,26 @@ def status(stop: KeyboardInterrupt) -> int:
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """Lets each of them rise, until the end of the `with`."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _stop)
+def kept() -> Iterator[Dict[int, Any]]:
+    """Puts back what the `with` sets; gives what is set before it, by the signals' numbers."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in _ENDING}
     try:
-        yield
+        yield before
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """Lets each of them rise, until the end of the `with`."""
+    with kept() as before:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, _stop)
+        yield
 
 
 def ignore() -> None:

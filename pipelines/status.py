@@ -2,6 +2,9 @@
 
 OK, FAILED_RUN, WRONG_USE = 0, 1, 2
 
+# As of a process that SIGPIPE ends: 128 and its number.
+UNREAD = 141
+
 
 class UsageError(ValueError):
     """The command was used wrongly; the message says how."""

@@ -5,6 +5,7 @@ Each function takes what argparse or YAML gives, and raises `ValueError` that sa
 
 import math
 import re
+import reprlib
 from decimal import Decimal
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -12,8 +13,13 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 from PIL import ImageColor
 
 from ..transforms import strict_json
+from ..transforms.pictures import requested
+from ..transforms.setting import REQUIRED, Setting, settings_of
 from ..transforms.store import web
 from . import documents
+
+# Characters of a wrong value in a message.
+SHOWN = 200
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
@@ -29,6 +35,39 @@ def _text(value: Any) -> str:
 
 def _texts(value: Any) -> Tuple[str, ...]:
     return tuple(_text(one) for one in _each(value))
+
+
+def _choices(value: Any) -> Tuple[str, ...]:
+    """Texts, given one by one or with commas between them."""
+    return tuple(one.strip() for text in _texts(value) for one in text.split(","))
+
+
+def _outputs(value: Any) -> Tuple[Any, ...]:
+    """Names, with commas between them or one by one, and mappings, as JSON too.
+
+    >>> _outputs("cutout, mask512.webp"), _outputs('[{"shows": "mask", "resize": 9}]')
+    (('cutout', 'mask512.webp'), ({'shows': 'mask', 'resize': 9},))
+    """
+    found: List[Any] = []
+    for one in _each(value):
+        if isinstance(one, str) and one.lstrip()[:1] in ("[", "{"):
+            one = strict_json.loads(one)
+        found += _choices(one) if isinstance(one, str) else map(_output, _each(one))
+    requested.in_order(found)
+    return tuple(found)
+
+
+def _output(one: Any) -> Any:
+    """A mapping with its values as their settings have them."""
+    if not isinstance(one, dict):
+        return one
+    known, found = settings_of(requested.Output), {}
+    for name, value in one.items():
+        try:
+            found[name] = checked(known[name], value) if name in known else value
+        except ValueError as error:
+            raise ValueError(f"has an output that can't be: {name}={error}") from error
+    return found
 
 
 def _each(value: Any) -> List[Any]:
@@ -85,6 +124,37 @@ def _bytes(value: Any) -> int:
     return int(number)
 
 
+_PIXELS = re.compile(r"(\d+)|(\d+(?:\.\d+)?)\s*MP", re.IGNORECASE)
+
+
+def _pixels(value: Any) -> int:
+    """A count of pixels, or of megapixels.
+
+    >>> _pixels(2_000_000), _pixels("2MP"), _pixels("0.5 mp")
+    (2000000, 2000000, 500000)
+    """
+    match = _PIXELS.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError("must be a number of pixels, such as 2000000 or 2MP")
+    return int(match[1]) if match[1] else _integer(Decimal(match[2]) * 10**6)
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def _seconds(value: Any) -> float:
+    """A count of seconds, or with a unit.
+
+    >>> _seconds(30), _seconds("5m"), _seconds("1.5 h")
+    (30.0, 300.0, 5400.0)
+    """
+    match = _DURATION.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError("must be a time, such as 30s, 5m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
@@ -119,17 +189,48 @@ def _limit(value: Any) -> str:
 KINDS: Dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "texts": _texts,
+    "choices": _choices,
+    "outputs": _outputs,
     "providers": _providers,
     "pairs": _pairs,
     "integer": _integer,
     "number": _number,
     "bytes": _bytes,
+    "pixels": _pixels,
+    "seconds": _seconds,
     "switch": _switch,
     "networks": web.checked_networks,
     "color": _color,
     "json": _json,
     "limit": _limit,
 }
+
+
+def checked(setting: Setting, value: Any) -> Any:
+    """The value as its setting has it, the default for None; `ValueError` shows the value."""
+    if value is None:
+        return default(setting)
+    try:
+        found = KINDS[setting.kind](value)
+        if setting.choices and not setting.allows(found):
+            raise ValueError(f"must be {setting.must_be()}")
+        return found
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_shown(value)} {error}") from error
+
+
+def default(setting: Setting) -> Any:
+    """What holds if nothing is said; None for what must be."""
+    return None if setting.default is REQUIRED else setting.default
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it, of a long one the beginning."""
+    try:
+        text = repr(value) if isinstance(value, (str, int, float)) else reprlib.repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "the number"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def max_failures(limit: str, total: int) -> float:

@@ -2,9 +2,10 @@
 
 In: the threads of this process. In one Beam's runner waits for each worker process that it started,
 and raises when it ended badly; in another it reads from a worker of a pool, and raises when the
-connection breaks. The runner itself notices late, when all other workers are done, or never. Out:
-`Watch.death`, with the memory killer's part in it where the system keeps count. Nothing here fails;
-where a later Beam waits in another way, a death is noticed as late as without.
+connection breaks, unless the pipeline fails of that first. The runner itself notices late, when all
+other workers are done, or never. Out: `Watch.death`, with the memory killer's part in it where the
+system keeps count. Nothing here fails; where a later Beam waits in another way, a death is noticed
+as late as without.
 """
 
 import contextlib
@@ -27,6 +28,9 @@ _MARK = "REMBG_BEAM_RUN"
 
 # The thread in which Beam's runner reads from a worker process.
 _READER = "beam_control_read"
+
+# What a pipeline fails of that misses a pool's worker.
+_GONE = "Channel closed prematurely"
 
 _ENDED = re.compile(r"[Ww]orker subprocess exited with return code (-?\d+)")
 _KILLED_FOR_MEMORY = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
@@ -94,6 +98,11 @@ class Watch:
     def forget(self) -> None:
         """The death is dealt with."""
         self.death, self._killed = None, killed_for_memory(self._root)
+
+    def judge(self, error: Optional[BaseException]) -> None:
+        """Looks at what a pipeline failed of, which may be all that is seen of a death."""
+        if self._of_pool and _GONE in str(error):
+            self.death = self.death or Death(None, None, False)
 
     def _hear(self, raised: threading.ExceptHookArgs) -> None:
         ended = _ENDED.search(str(raised.exc_value))

@@ -1,7 +1,10 @@
 """Fixtures: pictures to read, and pipelines on Beam's FnApiRunner in this process."""
 
+import importlib.util
 import io
 import os
+import shutil
+import signal
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
@@ -12,10 +15,24 @@ from PIL import Image
 from support import standins, web
 
 from rembg_beam.transforms.fast import plain, resample
+from rembg_beam.transforms.models import sessions
 from rembg_beam.transforms.models.rembg_import import import_rembg
+from rembg_beam.transforms.pictures import subject, suspect
 from rembg_beam.transforms.runtime import memory, metrics
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Before a test does, which would have pymatting compile all its loops.
+import_rembg()
+
+if importlib.util.find_spec("hypothesis"):  # which `make test-gpu` does without
+    from hypothesis import HealthCheck, settings
+
+    # No example fails because the machine is busy.
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -27,8 +44,21 @@ def root() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _fast() -> None:
     """The loops that a run of many pictures comes to use; the command's tests start without."""
-    import_rembg()
-    assert resample.twin.load() and plain.twin.load()
+    assert all(module.twin.load() for module in (resample, plain, suspect, subject))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _as_in_a_terminal() -> None:
+    """In the background and by nohup signals are ignored, and would be by what tests start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_sessions() -> None:
+    """Tests use many, each once: kept for a minute they would take gigabytes."""
+    sessions.IDLE_SECONDS = 2.0
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +147,15 @@ NOT_PICTURES = {
 
 
 @pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the examples and settings files of the repository, and the current one."""
+    for name in ("examples", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def run() -> Callable[..., List[Any]]:
     """Runs `elements | transform` in this process and returns what comes out, in no order."""
 
@@ -138,12 +177,12 @@ def _keep(element: Any) -> None:
 
 
 def tree(folder: Any) -> List[str]:
-    """The files below a folder, relative; the project's own rooms left out."""
+    """The files below a folder, relative; what tells of them left out."""
     found = []
     for directory, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in ("_manifest",)]
         found += [os.path.relpath(os.path.join(directory, name), folder) for name in names]
-    return sorted(found)
+    return sorted(name for name in found if name != "metadata.parquet")
 
 
 @pytest.fixture(name="tree")
@@ -179,6 +218,16 @@ def proxy(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(gcs, "RETRY", gcs.RETRY.with_delay(initial=0.001, maximum=0.01))
     yield proxy
     proxy.stop()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> str:
+    """The URI of a folder on another file system of Beam's."""
+    from support.elsewhere import Elsewhere
+
+    Elsewhere.created.clear()
+    Elsewhere.failing.clear()
+    return f"elsewhere://{tmp_path}"
 
 
 @pytest.fixture

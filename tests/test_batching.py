@@ -81,7 +81,7 @@ def test_every_caller_gets_its_own(
 
 
 def test_sixteen_callers_fill_most_of_a_batch() -> None:
-    batch = Batching(Doubling(seconds=0.01), max_size=16, wait_msecs=5)
+    batch = Batching(Doubling(seconds=0.01), max_size=16, wait_msecs=500)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda value: call(batch, value), range(480)))
     assert batch.calls / batch.runs >= 8
@@ -94,8 +94,26 @@ def test_a_lone_caller_waits_no_longer_than_it_is_told() -> None:
     assert 0.015 < time.monotonic() - start < 1
 
 
+@pytest.mark.parametrize("max_size", [1, 8])
+def test_a_run_tells_the_graphs_time_from_that_waited_for_a_batch(max_size: int) -> None:
+    batch = Batching(Doubling(seconds=0.05), max_size=max_size, wait_msecs=60)
+    start = time.perf_counter()
+    run = batch.run_one(None, {"x": np.zeros((1, 2), np.float32)})
+    took = time.perf_counter() - start
+    assert 0.05 <= run.seconds < took
+    assert 0.05 < run.waited <= took - run.seconds if max_size > 1 else run.waited == 0
+
+
+def test_a_map_that_is_run_again_alone_takes_both_runs() -> None:
+    batch = Batching(Doubling(seconds=0.05), max_size=2, wait_msecs=500, error=1.0)
+    with ThreadPoolExecutor(2) as pool:
+        feeds = [{"x": np.zeros((1, 2), np.float32)}] * 2
+        runs = list(pool.map(lambda each: batch.run_one(None, each), feeds))
+    assert batch.runs >= 1 and all(run.seconds >= 0.1 for run in runs)
+
+
 def test_without_batches_calls_run_side_by_side() -> None:
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
 
     class Meeting(Doubling):
         def run(self, *arguments: Any) -> Any:
@@ -118,7 +136,7 @@ def test_full_batches_run_two_at_once_and_no_more() -> None:
             running.append(len(feeds["x"]))
             most.append(list(running))
             if len(feeds["x"]) == 4:
-                together.wait(10)
+                together.wait(60)
             time.sleep(0.02)
             running.remove(len(feeds["x"]))
             return super().run(names, feeds)
@@ -135,11 +153,13 @@ def test_single_runs_of_a_gpu_are_as_few_at_once(at_once: int) -> None:
     """Each takes the memory of its activations."""
     running: List[int] = []
     most: List[int] = []
+    together = threading.Barrier(at_once)
 
     class Watched(Doubling):
         def run(self, *arguments: Any) -> Any:
             running.append(1)
             most.append(len(running))
+            together.wait(60)
             found = super().run(*arguments)
             running.pop()
             return found
@@ -289,7 +309,7 @@ def test_who_is_interrupted_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) 
     thread.start()
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda value: call(batch, value), range(8))) == [*range(0, 16, 2)]
-    thread.join(5)
+    thread.join(60)
     assert len(ended) == 1 and not batch._queue._waiting and not batch._queue._is_led
     with pytest.raises(AttributeError):
         batch.run(None, {"x": [1]})

@@ -165,10 +165,10 @@ COSTLY: Dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("kind", COSTLY)
 def test_what_would_hold_a_decoder_up_is_refused(kind: str) -> None:
     data = COSTLY[kind]()
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(TooManyParts, match=r"more than .* save it anew"):
         decode(data)
-    assert time.perf_counter() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
 
 
 @pytest.mark.parametrize("name", [*originals(), *kinds.KINDS])

@@ -73,6 +73,7 @@ CASES = [
         "Beam's own image has no u2net.onnx",
         {"offline": True},
     ),
+    Case("no-stream", "local", {"watch": 30.0}, "is no engine for pictures that keep coming"),
     Case(
         "short-timeout",
         "flink",
@@ -197,6 +198,14 @@ CASES = [
     Case(
         *("accelerator", "dataflow-gpu", services("worker_accelerator=type:nvidia-l4")),
         "lacks its count",
+    ),
+    *(
+        Case(
+            *("accelerator", "dataflow-gpu", services(T4.format(count))),
+            f"has count:{count}, which must be a whole number from 1 on",
+            services(T4.format(1)),
+        )
+        for count in ("0", "-1", "two", "")
     ),
     Case(
         *("accelerator-type", "dataflow-gpu", services(L4.replace("l4", "l5"))),
@@ -484,4 +493,4 @@ def test_a_template_without_credentials_fails_at_once(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     from rembg_beam.pipelines.preflight import credentials
 
-    credentials.check(beam_options.Options([]))
+    credentials.check("DataflowRunner", beam_options.Options([]), settings.Settings())

@@ -24,6 +24,7 @@ from support.stdio import stdin
 
 from rembg_beam.pipelines import beam_options, cli, documents, settings, status, values
 from rembg_beam.transforms.folder import layout
+from rembg_beam.transforms.models.providers import installed
 
 
 def rows(output: Path) -> List[Dict[str, Any]]:
@@ -80,7 +81,10 @@ def test_an_output_folder_inside_the_input(command: Any, photos: Path) -> None:
         assert out.startswith(f"{done}, 3 failed")
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
+MODES = ("in_memory", "multi_threading", pytest.param("multi_processing", marks=pytest.mark.long))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_every_running_mode_gives_the_same_files(
     command: Any, photos: Path, tmp_path: Path, mode: str, tree: Any
 ) -> None:
@@ -126,6 +130,7 @@ def test_an_input_list(command: Any, photos: Path, tmp_path: Path, tree: Any) ->
     assert (outside["step"], outside["error"]) == ("find", "ValueError")
 
 
+@pytest.mark.long
 def test_pictures_that_would_share_a_file(
     command: Any, photos: Path, tmp_path: Path, tree: Any
 ) -> None:
@@ -221,7 +226,7 @@ def test_a_run_in_which_everything_failed(
         (["stray.jpg"], "'stray.jpg' belongs to no flag"),
         (["--model", "u2nett"], "did you mean 'u2net'?"),
         (["--provider", "CUDDA"], "did you mean 'CUDA'?"),
-        (["--format", "tiff"], "--format: 'tiff' must be one of png, webp, jpeg"),
+        (["--format", "gif"], "--format: 'gif' must be one of png, webp, jpeg"),
         (["--quality", "high"], "--quality: 'high' must be an integer"),
         (["--quality", "80"], "lossless"),
         (["--max_failures", "many"], "--max_failures: 'many' must be a count"),
@@ -327,9 +332,9 @@ def test_a_bomb_of_aliases_is_refused_before_it_goes_off(
     command: Any, photos: Path, tmp_path: Path, line: str
 ) -> None:
     (tmp_path / "config.yaml").write_text(bomb(line))
-    begun = time.monotonic()
+    begun = time.thread_time()
     status, _, err = command("--input", photos, "--config", tmp_path / "config.yaml")
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
     assert status == 2 and "aliases (*name) stand for more than 100,000 values" in err
 
 
@@ -371,6 +376,8 @@ def test_a_run_that_fails(command: Any, photos: Path) -> None:
     status, out, err = command("--input", photos, "--provider", "CUDA")
     assert status == 1
     assert "the run failed: model 'tiny' was asked to run on CUDA" in err
+    assert "pip install 'rembg-beam[gpu]'" in err and "--provider_fallback cpu" in err
+    assert "while running" not in err
     assert "written" not in out or "0 written" in out
 
 
@@ -427,10 +434,41 @@ def test_what_runs_nothing_imports_nothing_heavy(arguments: List[str]) -> None:
 def test_the_process_ends_with_its_status_and_all_it_said(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rembg_beam.pipelines"]
     told = subprocess.run([*command, "--version"], capture_output=True, text=True)
-    version = importlib.metadata.version("rembg-beam")
-    assert (told.returncode, told.stdout) == (0, f"rembg-beam {version}\n")
+    names = ["rembg-beam", "apache-beam", "rembg", *(each.split()[0] for each in installed())]
+    versions = [f"{name} {importlib.metadata.version(name)}\n" for name in names]
+    assert (told.returncode, told.stdout) == (0, "".join(versions))
     wrong = subprocess.run([*command, "modles"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "invalid choice: 'modles'" in wrong.stderr
+
+
+def test_who_reads_no_further_is_told_nothing() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "rembg_beam.pipelines", "models"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_bash_completes_commands_flags_and_choices(tmp_path: Path) -> None:
+    script = tmp_path / "completion.bash"
+    command = [sys.executable, "-m", "rembg_beam.pipelines", "completion", "bash"]
+    script.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    def completed(*words: str) -> List[str]:
+        line = " ".join(words)
+        code = (
+            f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
+            f"COMP_LINE='{line}'; _shtab_rembg_beam; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        )
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("rembg-beam", "do") == ["doctor"]
+    assert "--alpha_matting_erode_size" in completed("rembg-beam", "run", "--alpha_m")
+    assert completed("rembg-beam", "plan", "--pric") == ["--prices"]
+    assert completed("rembg-beam", "completion", "z") == ["zsh"]
+    assert completed("rembg-beam", "run", "--format", "we") == ["webp"]
 
 
 CHATTER = """
@@ -477,12 +515,15 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_while_beam_is_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPATIENT, "run"], capture_output=True, text=True)
+@pytest.mark.parametrize(("command", "when"), [("run", " before anything ran"), ("plan", "")])
+def test_ctrl_c_while_beam_is_imported(command: str, when: str) -> None:
+    words = [sys.executable, "-c", IMPATIENT, command]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "rembg-beam: interrupted before anything ran\n"
+    assert done.stderr == f"rembg-beam: interrupted{when}\n"
 
 
+@pytest.mark.long
 def test_chatter_goes_to_stderr(photos: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [
@@ -523,8 +564,8 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
         ("in_memory", signal.SIGINT),
         ("in_memory", signal.SIGTERM),
         ("in_memory", signal.SIGHUP),
-        ("multi_processing", signal.SIGINT),
-        ("multi_processing", signal.SIGHUP),
+        pytest.param("multi_processing", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("multi_processing", signal.SIGHUP, marks=pytest.mark.long),
     ],
 )
 def test_ctrl_c(
@@ -545,16 +586,14 @@ def test_ctrl_c(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whatever ran these tests in the background had SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         start_new_session=True,
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not list(out.glob("*.png")) and time.monotonic() < deadline:
             time.sleep(0.1)
         pressed = time.monotonic()
         os.killpg(process.pid, how)  # as a terminal does
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
         took = time.monotonic() - pressed
     assert process.returncode == 128 + how, stderr
     assert took < 5
@@ -572,7 +611,7 @@ def test_ctrl_c(
 
 def assert_is_over(group: int) -> None:
     """Nothing is left of a process that was started as the first of its group."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while any(map(functools.partial(is_of, group), psutil.process_iter())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -585,6 +624,7 @@ def is_of(group: int, process: psutil.Process) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_a_failure_ends_alike_in_every_running_mode(photos: Path, tmp_path: Path) -> None:
     model = ["--model", "u2net_custom", "--model_path", str(tmp_path / "none.onnx")]
     ends = []
@@ -599,7 +639,7 @@ def test_a_failure_ends_alike_in_every_running_mode(photos: Path, tmp_path: Path
             text=True,
             start_new_session=True,
         ) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=240)
         ends.append((process.returncode, out, err.splitlines()[-1]))
         assert_is_over(process.pid)
     assert ends[0] == ends[1]
@@ -621,11 +661,11 @@ def test_a_terminal_that_is_closed(photos: Path, tmp_path: Path) -> None:
         start_new_session=True,
     )
     os.close(theirs)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (tmp_path / "out" / layout.SETTINGS).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.close(ours)
-    assert process.wait(timeout=30) == 129
+    assert process.wait(timeout=120) == 129
     os.close(ready)
     os.close(go)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["_manifest"]
@@ -774,7 +814,8 @@ def test_unfinished_rows_lie_outside_of_the_data_set(
             for _, folders, names in os.walk(tmp_path / "out" / "_manifest"):
                 seen += [name for name in (*folders, *names) if not name.startswith("run=")]
     seen = [name for name in seen if not name.startswith("_running-")]
-    assert set(seen) <= {"_settings.json", "_summary.json", "part-00000.parquet"}
+    own = {"_settings.json", "_summary.json", "_metadata.json", "part-00000.parquet"}
+    assert set(seen) <= own
     assert [path.name for path in (tmp_path / "out").glob(".*")] == []
 
 

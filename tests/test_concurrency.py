@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rembg_beam.transforms.runtime import concurrency
-from rembg_beam.transforms.runtime.concurrency import ConcurrentDoFn, Later
+from rembg_beam.transforms.runtime.concurrency import ConcurrentDoFn, Later, Took
 
 
 class Twice(ConcurrentDoFn[int, int]):
@@ -36,7 +36,7 @@ class Twice(ConcurrentDoFn[int, int]):
             raise ValueError(f"{element} is negative")
         return element * 2
 
-    def emit(self, element: int, result: int, seconds: float) -> Iterable[Any]:
+    def emit(self, element: int, result: int, took: Took) -> Iterable[Any]:
         Metrics.counter("test", "emitted").inc()
         yield TaggedOutput("odd", result) if element % 2 else result
 
@@ -144,6 +144,30 @@ def test_what_is_put_off_holds_nobody_up() -> None:
         outputs += dofn._hand_on(block=True)
     assert [each.value.value for each in outputs] == [2 * number for number in now]
     assert [number for _, number, _ in sorted(dofn._put_off)] == list(range(1, 41))
+
+
+class Asleep(Patient):
+    """Gives what each element took, of a work of 40 ms and of a wait of 60, if it is put off."""
+
+    def work(self, element: int) -> Any:
+        time.sleep(0.04)
+        return super().work(element)
+
+    def emit(self, element: int, result: int, took: Took) -> Iterable[Any]:
+        yield element, took
+
+
+def test_what_an_element_waits_for_a_thread_or_put_off_is_no_work() -> None:
+    dofn = Asleep(1, (0, 1, *[0] * 8), seconds=0.06)
+    at = window.GlobalWindows.windowed_value
+    start = time.perf_counter()
+    took = dict(each.value for each in bundle(dofn, [at(0), at(1), at(2)]))
+    whole = time.perf_counter() - start
+    assert all(each.seconds > 0.035 for each in took.values()), took
+    assert sum(each.seconds for each in took.values()) < whole
+    assert took[1].waited > 0.09, "put off, after the first had the thread"
+    assert took[2].waited > 0.07, "the first two had it"
+    assert 0 <= took[0].waited < took[1].waited
 
 
 def test_no_more_is_put_off_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,13 @@ PROJECT: Dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
 
 
+DOCKERFILES = {
+    "cpu": "cpu.Dockerfile",
+    "gpu": "gpu.Dockerfile",
+    "template": "template/Dockerfile",
+}
+
+
 class Step(NamedTuple):
     """One instruction of a Dockerfile."""
 
@@ -28,7 +35,7 @@ class Step(NamedTuple):
 
 
 def steps(name: str) -> List[Step]:
-    text = (ROOT / "containers" / f"{name}.Dockerfile").read_text()
+    text = (ROOT / "containers" / DOCKERFILES[name]).read_text()
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
     return [Step(*line.split(None, 1)) for line in joined.splitlines() if line]
 
@@ -87,10 +94,26 @@ def test_docs_and_config_name_the_image_that_is_built() -> None:
 def test_what_is_copied_is_in_the_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line[1:] for line in ignored if line.startswith("!")}
-    copied = [step.rest.split()[:-1] for step in steps("cpu") if step.word == "COPY"]
+    given = [*steps("cpu"), *steps("template")]
+    copied = [step.rest.split()[:-1] for step in given if step.word == "COPY"]
     own = {path for paths in copied if not paths[0].startswith("--from") for path in paths}
-    assert own == kept
-    assert all((ROOT / path).exists() for path in own)
+    (config,) = own - kept
+    assert (config, kept - own) == ("${CONFIG}", {"configs"})
+    assert all((ROOT / path).exists() for path in kept)
+
+
+def test_the_templates_image_starts_what_it_has() -> None:
+    given = steps("template")
+    assert [step.rest for step in given if step.word == "FROM"][-1] == "${WORKERS}"
+    (program,) = (step.rest.partition("=")[2] for step in given if step.word == "ENV")
+    folder = f"{os.path.dirname(program)}/"
+    copied = [step.rest.split() for step in given if step.word == "COPY"]
+    assert ["containers/template/main.py", folder] in copied
+    assert ["${CONFIG}", f"{folder}settings.yaml"] in copied
+    main = (ROOT / "containers" / "template" / "main.py").read_text()
+    assert 'with_name("settings.yaml")' in main and os.path.basename(program) == "main.py"
+    assert (ROOT / defaults("template")["CONFIG"]).exists()
+    assert not [step for step in given if step.word == "ENTRYPOINT"], "that of the workers"
 
 
 def test_the_submitter_is_told_the_build_arguments() -> None:

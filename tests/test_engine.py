@@ -1,8 +1,11 @@
 """The engine of one picture, without Beam."""
 
+import gc
 import io
 import subprocess
 import sys
+import time
+import weakref
 from typing import Callable
 
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 from support.cutting import rembgs_own
 
 from rembg_beam.transforms import Engine, RemoveOptions, SessionConfig
+from rembg_beam.transforms.models import sessions
 from rembg_beam.transforms.pictures.errors import NotAPicture
 from rembg_beam.transforms.runtime import memory
 
@@ -34,7 +38,7 @@ def test_what_a_picture_is_refused_for_rises(encoded: Callable[..., bytes]) -> N
         with pytest.raises(NotAPicture):
             engine.remove(b"no picture")
         with pytest.raises(ValueError, match="only_mask with putalpha makes no sense"):
-            engine.remove(encoded(), '{"only_mask": true}')
+            engine.remove(encoded(), '{"only_mask": true, "putalpha": true}')
         assert engine.remove(encoded()).parts
     assert not any(memory.budget().held().values())
 
@@ -50,3 +54,27 @@ assert "apache_beam" not in sys.modules
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, input=encoded(), capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_engine_holds_no_session(
+    encoded: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor anybody else its graph, for which garbage need not be looked for."""
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.0)
+    engine = Engine(SessionConfig("tiny", max_batch_wait_msecs=7))
+    inner = engine.open().session.inner_session
+    while hasattr(inner, "inner"):
+        inner = inner.inner
+    graph = weakref.ref(inner)
+    assert engine.remove(encoded()).parts
+    gc.collect()
+    gc.disable()
+    try:
+        del inner
+        engine.close()
+        until = time.monotonic() + 60
+        while graph() is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert graph() is None
+    finally:
+        gc.enable()

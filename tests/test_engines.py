@@ -76,7 +76,7 @@ NAMES = ("multi_processing", "prism", "flink", "spark")
 OTHERS = [pytest.param(name, marks=pytest.mark.engines) for name in NAMES]
 
 
-@pytest.fixture(scope="module", params=["pool", *OTHERS])
+@pytest.fixture(scope="module", params=[pytest.param("pool", marks=pytest.mark.long), *OTHERS])
 def engine(
     request: pytest.FixtureRequest, pool: Pool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
@@ -84,6 +84,7 @@ def engine(
         yield engine
 
 
+@pytest.mark.long
 def test_the_job_holds_every_kind_of_outcome(expected: Expected) -> None:
     rows = job.rows(expected.output)
     assert len(rows) == job.PICTURES and expected.done.status == 0, expected.done.err
@@ -102,6 +103,20 @@ def test_the_same_files_and_rows(engine: Any, expected: Expected, tmp_path: Path
     assert done.counts == expected.done.counts
     assert job.contents(tmp_path / "out") == job.contents(expected.output)
     assert job.rows(tmp_path / "out") == job.rows(expected.output)
+
+
+@pytest.mark.long
+def test_the_same_shards(engine: Any, expected: Expected, tmp_path: Path) -> None:
+    flags = [*expected.flags, "--output_format", "webdataset", "--samples_per_shard", "30"]
+    here = job.run(flags, tmp_path / "here")
+    done = job.run([*flags, *engine.flags], tmp_path / "out")
+    assert here.status == done.status == 0, done.err
+    assert here.counts == done.counts and done.counts.startswith("192 written, 0 skipped, 8 fail")
+    found = job.contents(tmp_path / "out")
+    assert found == job.contents(tmp_path / "here")
+    shards = [f"{n:05d}.tar" for n in range(7)]
+    assert sorted(found) == [".huggingface.yaml", *shards, "wids.json"]
+    assert job.rows(tmp_path / "out") == job.rows(tmp_path / "here")
 
 
 def wait_for_outputs(process: "subprocess.Popen[str]", output: Path, count: int) -> None:
@@ -218,6 +233,7 @@ print(json.dumps(counts))
 """
 
 
+@pytest.mark.long
 def test_what_workers_print_holds_nothing_up(
     pool: Pool, expected: Expected, tmp_path: Path, root: Path
 ) -> None:
@@ -246,6 +262,7 @@ with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
 """
 
 
+@pytest.mark.long
 def test_relative_paths_belong_to_where_the_command_starts(
     pool: Pool, photos: Path, tmp_path: Path
 ) -> None:

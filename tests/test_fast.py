@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from rembg_beam.pipelines import cli, lean, status
-from rembg_beam.transforms.fast import plain, resample, twin
+from rembg_beam.transforms.fast import plain, resample, shrink, twin
 from rembg_beam.transforms.fast.plain import PlainCutout
 from rembg_beam.transforms.fast.twin import Twin
-from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.options import RemoveOptions
 from rembg_beam.transforms.pictures.picture import Picture
+from rembg_beam.transforms.pictures.shown import cut_out
 
 
 def run(program: str) -> str:
@@ -35,7 +35,7 @@ def test_a_fast_twin_is_loaded_once_the_slow_one_has_cost_as_much(
     def load() -> Any:
         loaded.append(threading.current_thread().name)
         began.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
         return abs
 
     each = Twin("numbers are made positive", load)
@@ -46,11 +46,11 @@ def test_a_fast_twin_is_loaded_once_the_slow_one_has_cost_as_much(
     for _ in range(3):
         with each.slowly():
             pass
-    assert began.wait(10) and each.fast() is None  # the slow way goes on meanwhile
+    assert began.wait(60) and each.fast() is None  # the slow way goes on meanwhile
     goes_on.set()
     for thread in threading.enumerate():
         if thread.name in loaded:
-            thread.join(10)
+            thread.join(60)
     assert each.fast() is abs and len(loaded) == 1
 
 
@@ -69,9 +69,16 @@ def test_one_that_is_not_equal_or_not_to_be_had_is_left(
     assert why in caplog.text
 
 
-@pytest.mark.parametrize("module", [resample, plain])
+TWINS = {
+    resample: (resample, "_resize"),
+    plain: (PlainCutout, "up_filtered"),
+    shrink: (shrink, "_shrink"),
+}
+
+
+@pytest.mark.parametrize("module", TWINS)
 def test_other_bits_are_noticed(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, name = {resample: (resample, "_resize"), plain: (PlainCutout, "up_filtered")}[module]
+    owner, name = TWINS[module]
     real = getattr(owner, name)
     assert module._load() is not None
 
@@ -142,6 +149,7 @@ def test_a_plain_run_imports_nothing_that_it_does_not_use(tmp_path: Any, photos:
     assert printed.endswith("modules:\n")
 
 
+@pytest.mark.long
 def test_what_was_left_for_later_gives_the_same_pixels(tmp_path: Any, photos: Any) -> None:
     """`kernel = disk(1)` is computed where rembg is imported; without scipy, when it is used."""
     words = ["run", "--input", str(photos / "a.jpg"), "--model", "tiny", "--post_process_mask"]

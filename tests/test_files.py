@@ -11,11 +11,11 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, Dict, List, Optional
+from typing import Dict, List, Optional
 
 import pytest
-from apache_beam.io.filesystem import BeamIOError, MatchResult
-from apache_beam.io.localfilesystem import LocalFileSystem
+from apache_beam.io.filesystem import BeamIOError
+from support.elsewhere import Elsewhere
 
 from rembg_beam.transforms.store import beam_files, gcs, limits, local, retrying, stores, uris, web
 
@@ -130,6 +130,7 @@ ABANDON = """
 """
 
 
+@pytest.mark.long
 def test_nothing_is_written_after_abandon(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(ABANDON), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -181,70 +182,6 @@ def test_what_a_living_process_writes_is_not_swept(tmp_path: Path) -> None:
         writer.kill()
     stores.sweep(str(tmp_path))
     assert os.listdir(tmp_path) == []
-
-
-class Elsewhere(LocalFileSystem):
-    """A remote store that is no object store: Beam's local file system under another scheme.
-
-    Each of the operations in `failing` raises once what stands there.
-    """
-
-    created: ClassVar[List[str]] = []
-    failing: ClassVar[Dict[str, List[Exception]]] = {}
-
-    @classmethod
-    def scheme(cls) -> str:
-        return "elsewhere"
-
-    def create(self, path: str, *arguments: object, **more: object) -> object:
-        self.created.append(path)
-        self._fail("create")
-        return super().create(_plain(path), *arguments, **more)
-
-    def open(self, path: str, *arguments: object, **more: object) -> object:
-        self._fail("open")
-        return super().open(_plain(path), *arguments, **more)
-
-    def exists(self, path: str) -> bool:
-        return bool(super().exists(_plain(path)))
-
-    def mkdirs(self, path: str) -> None:
-        super().mkdirs(_plain(path))
-
-    def rename(self, old: list[str], new: list[str]) -> None:
-        self._fail("rename")
-        super().rename([*map(_plain, old)], [*map(_plain, new)])
-
-    def size(self, path: str) -> int:
-        self._fail("size")
-        return int(super().size(_plain(path)))
-
-    def delete(self, paths: list[str]) -> None:
-        for path in paths:
-            os.unlink(_plain(path))
-
-    def match(self, patterns: list[str], limits: object = None) -> List[MatchResult]:
-        found = super().match([*map(_plain, patterns)], limits)
-        for result in found:
-            for file in result.metadata_list:
-                file.path = f"elsewhere://{file.path}"
-        return list(found)
-
-    def _fail(self, operation: str) -> None:
-        if self.failing.get(operation):
-            raise self.failing[operation].pop()
-
-
-def _plain(path: str) -> str:
-    return path.removeprefix("elsewhere://")
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> str:
-    """The URI of a folder there."""
-    Elsewhere.created.clear()
-    Elsewhere.failing.clear()
-    return f"elsewhere://{tmp_path}"
 
 
 @pytest.fixture
@@ -495,6 +432,10 @@ def test_a_removed_file_is_gone(tmp_path: Path, elsewhere: str) -> None:
         assert (tmp_path / "x").exists() == (folder == elsewhere)
 
 
+def version(path: Path) -> str:
+    return f"{path.stat().st_ino}-{path.stat().st_mtime_ns}"
+
+
 def test_a_listing(tmp_path: Path) -> None:
     for name in ("a.png", "x/b.png", "x/y/c.png"):
         stores.write(str(tmp_path), name, b"abc", "image/png")
@@ -503,7 +444,14 @@ def test_a_listing(tmp_path: Path) -> None:
     (tmp_path / "nothing.png").symlink_to("nowhere.png")
     paths = [tmp_path / name for name in ("a.png", "x/b.png", "x/y/c.png")]
     assert list(stores.listing(str(tmp_path))) == [
-        (str(path), path.relative_to(tmp_path).as_posix(), 3, path.stat().st_mtime)
+        (
+            str(path),
+            path.relative_to(tmp_path).as_posix(),
+            3,
+            path.stat().st_mtime,
+            None,
+            version(path),
+        )
         for path in paths
     ]
     assert [file.name for file in stores.listing(f"{tmp_path}/x", deep=False)] == ["b.png"]

@@ -25,7 +25,9 @@ from rembg_beam.transforms.folder import existing, record, summary
 from rembg_beam.transforms.sources import readers
 
 
-@pytest.fixture(autouse=True, params=["locally", "by shuffle"])
+@pytest.fixture(
+    autouse=True, params=["locally", pytest.param("by shuffle", marks=pytest.mark.long)]
+)
 def joined(request: pytest.FixtureRequest) -> Iterator[None]:
     """How names, files and rows are brought together, by jobs here and by the command."""
     with pytest.MonkeyPatch.context() as patch:
@@ -224,6 +226,7 @@ def test_a_record_that_cant_be_read_fails_the_run_alone(photos: Path, tmp_path: 
         pipeline.run()
 
 
+@pytest.mark.long
 def test_replaced_settings_are_written_down_before_any_output(photos: Path, tmp_path: Path) -> None:
     output, pictures = tmp_path / "out", [str(photos / name) for name in ("a.jpg", "cmyk.jpg")]
     opaque = RemoveOptions(bgcolor=(1, 2, 3, 255))
@@ -237,7 +240,10 @@ def test_replaced_settings_are_written_down_before_any_output(photos: Path, tmp_
 def test_no_step_asks_what_an_earlier_one_knew(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The output's name is derived once for each picture, the composite built once for each run."""
+    """The output's name is derived once for each picture, the composite built once for each run.
+
+    But for the metadata, which is made of the rows of all runs.
+    """
     calls: collections.Counter[str] = collections.Counter()
 
     def counted(owner: Any, name: str) -> None:
@@ -252,7 +258,7 @@ def test_no_step_asks_what_an_earlier_one_knew(
     counted(naming, "output_name")
     counted(RemoveBackground, "__post_init__")
     arguments = ["--input", str(photos / "sub"), "--output", str(tmp_path / "out")]
-    assert cli.main(["run", *arguments, "--model", "tiny"]) == 0
+    assert cli.main(["run", *arguments, "--model", "tiny", "--metadata", "none"]) == 0
     assert calls == {"output_name": 2, "__post_init__": 1}
 
 

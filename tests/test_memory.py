@@ -14,6 +14,8 @@ from support import kinds
 
 from rembg_beam.transforms import (
     Engine,
+    Framing,
+    PostProcessing,
     RemoveBackground,
     RemoveOptions,
     SessionConfig,
@@ -51,17 +53,19 @@ def test_two_that_fit_together_only_by_turns() -> None:
     budget = Budget(100)
     first = budget.hold(WORK, 70)
     entered = threading.Event()
+    waited = [first.waited]
 
     def second() -> None:
-        budget.hold(WORK, 40)
+        waited.append(budget.hold(WORK, 40).waited)
         entered.set()
 
     thread = threading.Thread(target=second)
     thread.start()
     assert not entered.wait(0.05)
     first.release()
-    assert entered.wait(5)
+    assert entered.wait(60)
     thread.join()
+    assert waited[0] == 0 and 0.04 < waited[1] < 5
 
 
 def test_what_is_larger_than_the_budget_is_admitted_alone() -> None:
@@ -136,9 +140,9 @@ def test_a_run_stays_within_its_budget_and_ends(tmp_path: Path, run: Any) -> Non
 
 
 def test_more_is_reckoned_where_more_is_needed() -> None:
-    def reckoned(model: str = "tiny", **options: Any) -> int:
-        config = SessionConfig(model)
-        return Engine(config)._bytes((1000, 1000), RemoveOptions(**options))
+    def reckoned(model: str = "tiny", more: Any = None, **options: Any) -> int:
+        engine = Engine(SessionConfig(model), **(more or {}))
+        return engine._bytes((1000, 1000), RemoveOptions(**options))
 
     plain = reckoned()
     assert plain == 28_000_000
@@ -147,3 +151,6 @@ def test_more_is_reckoned_where_more_is_needed() -> None:
     bounded: Any = {"alpha_matting": True, "alpha_matting_max_pixels": 999_999}
     assert reckoned(**bounded) == reckoned(decontaminate=True)
     assert plain < reckoned("u2net_cloth_seg") < reckoned("sam")
+    behind = {"postprocessing": PostProcessing(framing=Framing(background="beach.jpg"))}
+    assert reckoned(more=behind) >= 47_000_000, "measured"
+    assert reckoned(more={"facts": ("all",)}) >= 32_000_000, "measured"

@@ -575,6 +575,7 @@ def _processes(
     return subprocess.run([*command, checksum, str(number)], capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_sixteen_processes_copy_a_file_once(home: Path, empty_home: Path, tmp_path: Path) -> None:
     done = _processes(16, home, tmp_path)
     assert done.returncode == 0, done.stderr

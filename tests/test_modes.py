@@ -13,6 +13,7 @@ from support.kinds import MODES, ODD, gradient, saved
 from support.options import ALONE, OPTIONS
 
 from rembg_beam.pipelines.settings import Settings
+from rembg_beam.testing import FakeModel
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import opening
@@ -35,7 +36,7 @@ def session() -> Any:
 @pytest.mark.parametrize("options", ALONE.values(), ids=ALONE)
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_pictures_work_with_every_option(kind: str, options: Dict[str, Any]) -> None:
-    cutout = through_tiny(ODD[kind](), options=RemoveOptions(**options))
+    cutout = through_tiny(ODD[kind](), options=RemoveOptions(**options), opener=FakeModel())
     with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
         assert image.size == (48, 32)
         assert image.mode == "L" if "only_mask" in options else image.mode in ("RGBA", "LA")
@@ -105,7 +106,8 @@ def test_a_file_has_no_profile_but_of_its_own_colours(
     containers = ("TIFF", "JPEG") if mode in ("RGB", "L", "CMYK") else ("TIFF",)
     for profile, container in itertools.product((SRGB, GREY, b"\0" * 200), containers):
         data = saved(picture(mode=mode), container, icc_profile=profile)
-        cutout = through_tiny(data, options=RemoveOptions(**options), encoding=how)
+        made = {"options": RemoveOptions(**options), "encoding": how, "opener": FakeModel()}
+        cutout = through_tiny(data, **made)
         with Image.open(io.BytesIO(cutout.parts[0].data)) as image:
             image.load()
             found = image.info.get("icc_profile")

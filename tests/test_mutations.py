@@ -88,7 +88,7 @@ HARMS: List[Callable[[bytes, random.Random], bytes]] = [
 ]
 
 
-@pytest.mark.parametrize("number", [1000, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [300, pytest.param(5000, marks=pytest.mark.long)])
 def test_thousands_of_harmed_files_through_one_process(number: int) -> None:
     chance = random.Random(0)
     dofn = RemBGDoFn(SessionConfig("tiny"), max_pixels=MAX_PIXELS)

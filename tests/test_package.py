@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -16,7 +17,13 @@ from support import installed
 
 import rembg_beam.transforms
 
-PACKAGES = ("transforms", "pipelines")
+# The folders of the packages, and where each is installed.
+PACKAGES = {
+    "transforms": "rembg_beam/transforms",
+    "pipelines": "rembg_beam/pipelines",
+    "testing": "rembg_beam/testing",
+    "beam_yaml": "rembg_beam/yaml",
+}
 
 
 def test_every_module_has_a_docstring(root: Path) -> None:
@@ -37,16 +44,18 @@ def test_no_module_is_loaded_twice() -> None:
     """`python -m pytest` puts the root on the path, where `transforms` is a second one."""
     for name in list(sys.modules):
         if name.split(".")[0] in PACKAGES:
-            assert sys.modules[name] is sys.modules.get(f"rembg_beam.{name}"), "run it as `pytest`"
+            installed_as = f"rembg_beam.{name.removeprefix('beam_')}"
+            assert sys.modules[name] is sys.modules.get(installed_as), "run it as `pytest`"
 
 
 # What `dev` installs, `onnx` aside, which `gpu` has too.
 DEV = (
-    *("build", "cv2", "gcp_storage_emulator", "hypothesis", "mypy", "pandas", "pillow_heif"),
-    *("ruff", "trustme", "xdist"),
+    *("build", "cv2", "docstring_parser", "gcp_storage_emulator", "hypothesis", "mypy", "pandas"),
+    *("pillow_heif", "ruff", "trustme", "xdist", "datasets", "webdataset"),
 )
 
 
+@pytest.mark.long
 def test_the_tests_on_a_gpu_need_pytest_alone(root: Path) -> None:
     code = f"import sys, pytest; sys.modules.update(dict.fromkeys({DEV})); sys.exit(pytest.main())"
     flags = ["-m", "gpu", "--emulate-gpu", "-k", "runs_there and tiny"]
@@ -60,21 +69,28 @@ def test_the_tests_on_a_gpu_need_pytest_alone(root: Path) -> None:
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-# Floors, lowest first. A room, which is a module or a folder of `transforms` or all of `pipelines`,
+# Floors, lowest first. A room, a module or a folder of `transforms` or all of another package,
 # uses what lies below it and nothing beside it; so the steps don't import each other.
 FLOORS = (
     {"setting", "store.uris", "strict_json"},
+    {"store.members"},
     {"elements", "folder.layout"},
+    {"outcomes"},
     {"coders", "runtime", "store"},
     {"naming", "fast"},
     {"pictures", "models"},
+    {"cascade"},
+    {"masking"},
     {"engine", "sources"},
-    {"folder", "outputs"},
+    {"folder"},
+    {"outputs"},
     {"read", "rembg_dofn", "write"},
-    {"remove_background", "inference"},
+    {"remove_background", "cut_out", "inference", "read_samples"},
+    {"make_shards", "stream"},
     {"job"},
     {"the public names"},
-    {"pipelines"},
+    {"pipelines", "testing"},
+    {"beam_yaml"},
 )
 
 MODULE_LINES, FUNCTION_LINES = 350, 40
@@ -98,7 +114,7 @@ def _graph(modules: Dict[str, Path]) -> Dict[str, Set[str]]:
             if isinstance(node, ast.ImportFrom) and node.level:
                 above = package[: len(package) + 1 - node.level]
                 source = ".".join([*above, *([node.module] if node.module else [])])
-                each = [f"{source}.{alias.name}" for alias in node.names]
+                each = [f"{source}.{alias.name}".lstrip(".") for alias in node.names]
                 graph[name] |= {one if one in modules else source for one in each}
     return graph
 
@@ -114,7 +130,7 @@ def _room(module: str) -> str:
     package, *inside = module.split(".")
     rooms = [".".join(inside[:depth]) for depth in range(len(inside), 0, -1)]
     found = [room for room in rooms if any(room in floor for floor in FLOORS)]
-    if package == "pipelines":
+    if package != "transforms":
         return package
     return found[0] if found else rooms[-1] if rooms else "the public names"
 
@@ -194,10 +210,11 @@ def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(
     with zipfile.ZipFile(built[0]) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected: Set[str] = set()
-    for package in PACKAGES:
+    for package, place in PACKAGES.items():
         for path in (root / package).rglob("*"):
-            if path.suffix in (".py", ".onnx") or path.name == "py.typed":
-                expected.add(f"rembg_beam/{path.relative_to(root)}")
+            kinds = (".py", ".onnx", ".yaml", ".j2", ".css", ".js")
+            if path.suffix in kinds or path.name == "py.typed":
+                expected.add(f"{place}/{path.relative_to(root / package)}")
     assert held == expected
     assert "rembg_beam/transforms/models/tiny.onnx" in held
 
@@ -211,6 +228,7 @@ def test_the_sdist_holds_what_builds_and_tests_need(built: Tuple[Path, Path], ro
     assert [name for name in lacking if not re.search(r"(^|/)\.|__pycache__", name)] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [".whl", ".gz"])
 def test_it_runs_where_it_is_installed(
     built: Tuple[Path, Path], kind: str, photos: Path, tmp_path: Path
@@ -237,3 +255,21 @@ def test_it_runs_where_it_is_installed(
         check=True,
     )
     assert str(tmp_path / "environment") in where.stdout
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples", "training", "containers"])
+def test_what_lies_beside_the_packages_imports_what_is_there(root: Path, folder: str) -> None:
+    imported = [
+        (path.name, node.module, alias.name)
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rembg_beam.")
+        for alias in node.names
+    ]
+    missing = [
+        each
+        for each in imported
+        if not hasattr(importlib.import_module(str(each[1])), each[2])
+        and importlib.util.find_spec(f"{each[1]}.{each[2]}") is None
+    ]
+    assert not missing

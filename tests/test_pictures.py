@@ -19,14 +19,14 @@ from PIL import Image
 from support.cutting import cut, rembgs_own
 
 from rembg_beam.transforms import Encoding, RemoveOptions, SessionConfig
-from rembg_beam.transforms.engine import check_encoding
 from rembg_beam.transforms.fast import png
 from rembg_beam.transforms.models import opening
 from rembg_beam.transforms.pictures import errors
-from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.decode import decode
 from rembg_beam.transforms.pictures.encode import EncodeError, encode
 from rembg_beam.transforms.pictures.picture import Picture
+from rembg_beam.transforms.pictures.postprocessing import check_outputs
+from rembg_beam.transforms.pictures.shown import cut_out
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,8 @@ def test_a_picture_is_turned_as_its_exif_says(
         (lambda jpeg: b"%!PS-Adobe-3.0 EPSF-3.0\n", errors.NotAPicture, "PS-Adobe"),
         (lambda jpeg: jpeg[:-20], errors.TruncatedPicture, "JPEG of 48x32"),
         (lambda jpeg: jpeg[: len(jpeg) // 2], errors.TruncatedPicture, "header"),
+        (lambda jpeg: jpeg[:4], errors.TruncatedPicture, "ends early: JPEG's header in 4 bytes"),
+        (lambda jpeg: b"abc", errors.NotAPicture, "3 bytes are in no known .* start with 'abc'"),
         (lambda jpeg: jpeg[:20], errors.DecodeError, "20 bytes"),
     ],
 )
@@ -104,24 +106,47 @@ def test_a_picture_may_have_arguments_of_its_own(
     mask = cut(picture(), session, RemoveOptions(), '{"only_mask": true}')
     assert mask.mode == "L"
     with pytest.raises(ValueError, match="makes no sense"):
-        cut(picture(), session, RemoveOptions(putalpha=True), '{"only_mask": true}')
+        cut(picture(), session, RemoveOptions(), '{"only_mask": true, "putalpha": true}')
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bgcolor": (255, 0, 0, 128)},
+        {"putalpha": True, "bgcolor": (0, 0, 255, 255), "post_process_mask": True},
+        {"alpha_matting": True, "alpha_matting_erode_size": 3},
+        {"decontaminate": True},
+        {"vitmatte": True, "vitmatte_model": "small-composition-1k"},
+    ],
+    ids=str,
+)
+def test_a_mask_of_its_own_is_rembgs_whatever_the_runs_cutouts_have(
+    session: Any, picture: Callable[..., Image.Image], options: Dict[str, Any]
+) -> None:
+    image = picture()
+    expected = rembg.remove(image, session=session, only_mask=True, **options)
+    for own in ('{"only_mask": true}', '{"outputs": ["mask"]}'):
+        mask = cut(image, session, RemoveOptions(**options), own)
+        assert (mask.mode, mask.tobytes()) == ("L", expected.tobytes())
+    both = RemoveOptions(**options).with_extras({"outputs": ["mask", "cutout"]})
+    assert all(getattr(both, name) == value for name, value in options.items())
 
 
 WORKQUEUE = """
     import contextlib, os, sys, threading
-    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
+    os.environ |= {"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
     from PIL import Image
     import numba, numpy as np
-    from rembg_beam.transforms.pictures import cutout, foreground
+    from rembg_beam.transforms.pictures import foreground, options, shown
     from rembg_beam.transforms.pictures.picture import Picture
 
     if sys.argv[1] == "unguarded":
         foreground._turn = contextlib.nullcontext
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     image = Image.fromarray(pixels)
-    options = cutout.RemoveOptions(decontaminate=True)
+    asked = options.RemoveOptions(decontaminate=True)
     mask = image.convert("L")
-    work = lambda: [cutout.cut_out(Picture(image), [mask], options) for _ in range(4)]
+    work = lambda: [shown.cut_out(Picture(image), [mask], asked) for _ in range(4)]
     threads = [threading.Thread(target=work) for _ in range(4)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
@@ -130,6 +155,7 @@ WORKQUEUE = """
 """
 
 
+@pytest.mark.long
 def test_pymatting_under_threads_and_numbas_workqueue_does_not_abort() -> None:
     command = [sys.executable, "-c", textwrap.dedent(WORKQUEUE)]
     guarded = subprocess.run([*command, "guarded"], capture_output=True, text=True)
@@ -331,7 +357,7 @@ def test_a_picture_too_large_for_the_format_says_so(format: str, most: int) -> N
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
-        ({"format": "tiff"}, "must be one of png, webp, jpeg"),
+        ({"format": "gif"}, "must be one of png, webp, jpeg"),
         ({"quality": 80}, "lossless"),
         ({"format": "webp", "lossless": True, "quality": 80}, "lossless"),
         ({"format": "jpeg", "lossless": True}, "WebP's"),
@@ -347,8 +373,8 @@ def test_encodings_that_make_no_sense_are_refused(encoding: Any, message: str) -
 
 def test_jpeg_needs_options_that_leave_nothing_transparent() -> None:
     jpeg = Encoding(format="jpeg")
-    check_encoding(RemoveOptions(only_mask=True), jpeg)
-    check_encoding(RemoveOptions(bgcolor=(1, 2, 3, 255)), jpeg)
+    check_outputs(RemoveOptions(only_mask=True), jpeg)
+    check_outputs(RemoveOptions(bgcolor=(1, 2, 3, 255)), jpeg)
     for options in (RemoveOptions(), RemoveOptions(bgcolor=(1, 2, 3, 254))):
         with pytest.raises(ValueError, match="jpeg"):
-            check_encoding(options, jpeg)
+            check_outputs(options, jpeg)

@@ -4,6 +4,7 @@ import inspect
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from support.standins import config
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions
 from rembg_beam.transforms.fast import jpeg, plain, resample
 from rembg_beam.transforms.fast.plain import PlainCutout
+from rembg_beam.transforms.fast.stretch import stretch
 from rembg_beam.transforms.models import catalogue, predicting
 from rembg_beam.transforms.models.catalogue import MODELS
 
@@ -173,14 +175,39 @@ def test_rembg_is_still_what_its_twins_are_made_after() -> None:
         found = set(predicting.members(base))
         if name == catalogue.SAM or name == catalogue.CLOTH:
             assert found == {"normalize"}
-        else:
+        elif MODELS[name].gives_logits:
             assert found == {"normalize", "predict", "takes_pixels"}, name
+        else:
+            assert found == {"normalize", "predict", "takes_pixels", "mask_of"}, name
     source = inspect.getsource(BaseSession.normalize)
     assert 'img.convert("RGB").resize(size, Image.Resampling.LANCZOS)' in source
     assert inspect.getsource(rembg.bg.naive_cutout).count("Image.composite(img, empty, mask)") == 1
 
 
 # the twins, each against the slow obvious one
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(2, 70),
+    st.integers(2, 70),
+    st.integers(-45, 37),
+    st.sampled_from([np.float32, np.float64, np.float16]),
+    st.integers(0, 2**32 - 1),
+)
+def test_maps_are_stretched_as_by_rembg(
+    width: int, height: int, power: int, kind: Any, seed: int
+) -> None:
+    """As by all but the sessions that `predicting` leaves to rembg."""
+    random = np.random.default_rng(seed)
+    numbers = random.normal(0, 1, (height, width)) * 10.0**power if seed % 2 else 0.3
+    map = np.broadcast_to(numbers, (height, width)).clip(-3e4, 3e4).astype(kind)
+    session = rembg.sessions.sessions["u2netp"].__new__(rembg.sessions.sessions["u2netp"])
+    session.inner_session = SimpleNamespace(run=lambda names, feeds: [map[None, None]])
+    session.normalize = lambda *arguments: {}
+    with np.errstate(all="ignore"):
+        (wanted,) = session.predict(Image.new("RGB", map.shape[::-1]))
+    assert np.array_equal(stretch(map), np.asarray(wanted))
 
 
 @settings(max_examples=150, deadline=None)
@@ -202,6 +229,16 @@ def test_resizing_is_pillows(
     wanted = Image.fromarray(levels).resize(size, Image.Resampling.LANCZOS)
     assert resample.twin.fast()
     assert np.array_equal(resample.resize(levels, size), np.asarray(wanted))
+
+
+@given(st.integers(1, 32), st.integers(1, 70), st.integers(0, 2**31))
+def test_rows_are_turned_on_their_side(height: int, width: int, seed: int) -> None:
+    from rembg_beam.transforms.fast import resample_kernels
+
+    cells = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    columns = np.zeros((width, resample_kernels.ROWS), np.uint8)
+    resample_kernels._turn(cells, columns)
+    assert np.array_equal(columns[:, :height], cells.T)
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (320, 320), (1024, 1024), (6001, 11), (11, 6001)])

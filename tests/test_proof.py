@@ -45,6 +45,7 @@ def test_the_pictures_are_the_same_always_and_show_a_subject_to_a_model() -> Non
         assert 0.05 < np.mean(proof.levels(each.output) > 127) < 0.5
 
 
+@pytest.mark.long
 def test_batches_in_tf32_are_used_as_far_as_they_add_no_more_error_than_there_is(
     emulate: Emulate, encoded: Callable[..., bytes], caplog: Any
 ) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import re
 import shlex
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
@@ -14,6 +13,7 @@ import yaml
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from rembg_beam.pipelines import beam_options, cli, settings
+from rembg_beam.pipelines.commands import run, tune
 from rembg_beam.transforms import RemoveBackgrounds
 from rembg_beam.transforms.sources import lists
 from rembg_beam.transforms.store import uris
@@ -34,14 +34,6 @@ def _name(page: Path) -> str:
     return page.name
 
 
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_the_readme_opens_with_the_two_commands() -> None:
     assert re.findall(r"^make \w+", of("sh", PAGES[0])[0], re.MULTILINE) == [
         "make demo",
@@ -56,13 +48,27 @@ def test_the_readme_is_short() -> None:
 
 
 def test_python_snippets_of_the_readme_run(workplace: Path, tree: Any) -> None:
-    pipeline, manifest = of("python", PAGES[0])
+    pipeline, manifest, _ = of("python", PAGES[0])
     exec(compile(pipeline, "README.md", "exec"), {})
     assert tree("cutouts") == ["examples/animals/chelsea.png.png", "examples/astronaut.jpg.png"]
     assert cli.main(["run", "--input", "examples", "--output", "cutouts", "--model", "tiny"]) == 0
     names: Any = {}
     exec(compile(manifest, "README.md", "exec"), names)
     assert names["rows"].num_rows == 4
+
+
+def test_the_data_set_of_the_readme_is_made_and_read(workplace: Path, capsys: Any) -> None:
+    (command,) = (line for line in commands() if "webdataset" in line and "captions" in line)
+    assert cli.main(shlex.split(command)[1:]) == 0
+    *_, reading = of("python", PAGES[0])
+    capsys.readouterr()
+    exec(compile(reading, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "Chelsea the cat (451, 300)",
+        "Eileen Collins, the first woman to pilot the Space Shuttle (512, 512)",
+        "A cup of espresso (600, 400)",
+        "The launch of DSCOVR (180, 327)",
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES[1:] if of("python", page)], ids=_name)
@@ -98,6 +104,27 @@ def test_the_commands_that_check_pass(workplace: Path, capfd: Any) -> None:
     for line in checked:
         assert cli.main(shlex.split(line)[1:]) == 0
         assert "nothing contradicts itself" in capfd.readouterr().out
+
+
+def test_the_commands_that_plan_do(workplace: Path, capfd: Any) -> None:
+    (amounts,) = of("yaml", ROOT / "docs" / "plan.md")
+    (workplace / "prices.yaml").write_text(amounts)
+    lines = "\n".join(of("sh", *PAGES)).splitlines()
+    planned = sorted({line for line in lines if line.startswith("rembg-beam plan")})
+    assert len(planned) == 2
+    for line in planned:
+        assert cli.main(shlex.split(line)[1:]) == 0
+        assert "this machine" in capfd.readouterr().out
+    assert not (workplace / "cutouts").exists()
+
+
+def test_the_commands_that_tune_parse() -> None:
+    lines = "\n".join(of("sh", *PAGES)).splitlines()
+    found = [line for line in lines if line.startswith("rembg-beam tune")]
+    assert found
+    for line in found:
+        others = tune.parser().parse_known_args(shlex.split(line)[2:])[1]
+        assert not others
 
 
 @pytest.mark.parametrize(
@@ -159,15 +186,30 @@ def test_the_columns_of_the_manifest_are_in_the_docs() -> None:
 def test_every_flag_in_the_docs_is_one() -> None:
     """But for those of other commands, of Beam and of Docker; options.md is made of the code."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    settings.add_arguments(parser)
+    run.add_arguments(parser)
     known = {flag.replace("-", "_") for action in parser._actions for flag in action.option_strings}
     others = {"__runner", "__region", "__direct_running_mode", "__to", "__upgrade"}
-    others |= {"__file", "__tag", "__build_arg"}
+    others |= {"__file", "__tag", "__build_arg", "__yaml_pipeline_file", "__rembg_beam_web_options"}
+    others |= {"__fail_if", "__dollars_per_hour", "__version"}
+    others |= {"__template_location", "__template_file_gcs_location", "__gcs_location", "__image"}
+    others |= {"__sdk_language", "__metadata_file", "__parameters"}
     others |= {"__job_endpoint", "__environment_type", "__environment_config", "__service_port"}
     for page in PAGES:
         prose = re.sub(r"```dockerfile.*?```", "", page.read_text(), flags=re.DOTALL)
+        if page.name == "plan.md":
+            others |= {"__json", "__prices", "__sample"}
+        if page.name == "command.md":
+            others |= {"__json"}
+        if page.name == "storage.md":
+            others |= {"__no_auth"}
+        if page.name == "tune.md":
+            others |= {"__budget"}
         if page.name == "checks.md":
             others |= {f"__{name}" for name in beam_options.names()} | {"__json"}
+        if page.name == "java.md":
+            others |= {"__port", "__fully_qualified_name_glob", "__serve_loopback_worker"}
+            others |= {"__jobEndpoint", "__defaultEnvironmentType", "__defaultEnvironmentConfig"}
+            others |= {"__sdkHarnessContainerImageOverrides"}
         named = {flag.replace("-", "_") for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)}
         if page.name not in ("options.md", "releasing.md", "tiny.md"):
             assert named <= known | others, page
@@ -177,7 +219,7 @@ def test_every_flag_in_the_docs_is_one() -> None:
     "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=_name
 )
 def test_links_lead_to_files_and_headings(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s\"]+)\)", page.read_text()):
         path, _, heading = target.partition("#")
         if path.startswith("https://"):
             continue
@@ -197,10 +239,12 @@ def test_every_page_is_in_the_site_and_in_its_index() -> None:
 
 
 def test_every_public_name_is_in_the_site() -> None:
-    from rembg_beam.transforms import __all__
+    from rembg_beam import testing, transforms
 
     page = (ROOT / "docs" / "api.md").read_text()
-    assert re.findall(r"^::: rembg_beam\.transforms\.(\w+)$", page, re.MULTILINE) == __all__
+    for package in (transforms, testing):
+        pattern = rf"^::: {re.escape(package.__name__)}\.(\w+)$"
+        assert re.findall(pattern, page, re.MULTILINE) == package.__all__
 
 
 def test_pre_commit_runs_the_ruff_that_ci_runs() -> None:
@@ -222,7 +266,7 @@ def _job(parsed: settings.Parsed) -> RemoveBackgrounds:
 
 def _parse(arguments: List[str]) -> settings.Parsed:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    settings.add_arguments(parser)
+    run.add_arguments(parser)
     namespace, others = parser.parse_known_args(settings.normalized(arguments[1:]))
     return settings.parse(namespace, others)
 

@@ -88,7 +88,7 @@ def test_equal_configurations_share_one_session_and_unequal_ones_do_not() -> Non
 
 
 def test_a_session_nobody_uses_is_let_go_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.3)
     opened: List[SessionConfig] = []
 
     def opener(config: SessionConfig) -> Any:
@@ -99,11 +99,11 @@ def test_a_session_nobody_uses_is_let_go_after_a_while(monkeypatch: pytest.Monke
     first = sessions.acquire(config, opener)
     sessions.release(config, opener)
     assert sessions.acquire(config, opener) is first  # soon enough
-    time.sleep(0.2)
+    time.sleep(0.6)
     assert sessions.acquire(config, opener) is first  # still held
     sessions.release(config, opener)
     sessions.release(config, opener)
-    time.sleep(0.2)
+    time.sleep(0.9)
     assert sessions.acquire(config, opener) is not first
     assert len(opened) == 2
 

@@ -27,8 +27,8 @@ from rembg_beam.transforms import (
     SessionConfig,
     Source,
     WriteManifest,
-    elements,
 )
+from rembg_beam.transforms.outcomes import RunColumns, failed
 
 TINY = SessionConfig("tiny")
 
@@ -279,9 +279,9 @@ def test_the_manifest_is_one_data_set_by_run(photos: Path, tmp_path: Path) -> No
 def test_the_files_of_the_manifest_hold_so_many_rows(tmp_path: Path, run: Any) -> None:
     import pyarrow.parquet
 
-    columns = elements.RunColumns("tiny")
+    columns = RunColumns("tiny")
     failure = Failure("read", "FileNotFoundError", "it is not there")
-    outcomes = [elements.failed(Source(f"{number}.jpg"), failure, columns) for number in range(7)]
+    outcomes = [failed(Source(f"{number}.jpg"), failure, columns) for number in range(7)]
     write = WriteManifest(output=str(tmp_path), run="r", rows_per_file=3)
     written = run(outcomes, write)
     folder = tmp_path / "_manifest/run=r"

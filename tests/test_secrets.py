@@ -9,12 +9,12 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 from apache_beam.pvalue import TaggedOutput
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rembg_beam.pipelines import cli, logs
 from rembg_beam.transforms import Source, WebOptions, naming
-from rembg_beam.transforms.elements import RunColumns, failed
+from rembg_beam.transforms.outcomes import RunColumns, failed
 from rembg_beam.transforms.read import ReadPictures
 from rembg_beam.transforms.runtime import metrics
 from rembg_beam.transforms.runtime.failures import failure
@@ -90,10 +90,12 @@ def _no_names() -> Iterator[None]:
     def unknown(host: str, port: int, *, type: int) -> List[Any]:
         raise socket.gaierror(socket.EAI_NONAME, f"no address for {host}")
 
-    key = (os.getpid(), NO_NAMES)
-    fetcher._fetchers[key] = web.Fetcher(NO_NAMES, resolver=unknown)
+    mine = {(os.getpid(), each): each for each in (NO_NAMES, web.DEFAULTS)}
+    before = dict(fetcher._fetchers)
+    fetcher._fetchers |= {key: web.Fetcher(each, resolver=unknown) for key, each in mine.items()}
     yield
-    del fetcher._fetchers[key]
+    fetcher._fetchers.clear()
+    fetcher._fetchers |= before
 
 
 @given(URIS)
@@ -105,6 +107,24 @@ def test_no_error_and_no_row_tells(uri: str) -> None:
     assert SECRET not in str(failed(Source(uri), result, RunColumns("tiny")))  # type: ignore[arg-type]
 
 
+def test_no_member_in_a_row_tells() -> None:
+    wav = f"hdfs://me:{SECRET}@host/a.tar#member=b.wav&at=512+9"
+    cell = f"hdfs://me:{SECRET}@host/a.parquet#column=x.bytes&group=0&row=7"
+    own = {"page": f"https://me:{SECRET}@host/#x", "at": "a@b#c"}
+    source = Source.of(wav, metadata={"wav": wav, "x": {"bytes": cell}, "all": [cell], **own})
+    row = failed(source, failure("read", ValueError("bad")), RunColumns("tiny"))
+    hidden = cell.replace(f"me:{SECRET}", "***")
+    assert json.loads(row.metadata) == {
+        **{"wav": wav.replace(f"me:{SECRET}", "***"), "x": {"bytes": hidden}, "all": [hidden]},
+        **own,
+    }
+    # What no reader of tables wrote, and a user's own order of keys, stay.
+    for text in ('{"b": "#@", "a": 1}', "{#@"):
+        told = failed(Source("a", metadata=text), failure("read", ValueError()), RunColumns("m"))
+        assert told.metadata == text
+
+
+@settings(deadline=None)
 @given(URIS)
 def test_no_name_and_no_refusal_tells(uri: str) -> None:
     calls: List[Callable[[], Any]] = [

@@ -61,9 +61,9 @@ def test_one_line_makes_the_checks(more: None, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--shade: 'deep' must be an integer"):
         parse("--shade", "deep")
     with pytest.raises(UsageError, match=r"did you mean --shade\?"):
-        parse("--shadw", "1")
-    (tmp_path / "config.yaml").write_text("shadw: 5\n")
-    with pytest.raises(UsageError, match=r"shadw is no setting; did you mean shade\?"):
+        parse("--shde", "1")
+    (tmp_path / "config.yaml").write_text("shde: 5\n")
+    with pytest.raises(UsageError, match=r"shde is no setting; did you mean shade\?"):
         parse("--config", str(tmp_path / "config.yaml"))
     with pytest.raises(ValueError, match="shade=10 must be an integer from 0 to 9"):
         build(Job, vars(parse("--shade", "10").settings))

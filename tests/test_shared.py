@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import Dict
 
+import pytest
+
 from rembg_beam.transforms.runtime import metrics, shared
 
 COUNTING = """
@@ -22,6 +24,7 @@ def after_a_process() -> Dict[str, int]:
     return shared.total()
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_has_counted() -> None:
     assert after_a_process() == {}
     with shared.gathered():

@@ -25,7 +25,7 @@ class Said:
         self._more.release()
 
     def next(self) -> str:
-        assert self._more.acquire(timeout=10)
+        assert self._more.acquire(timeout=60)
         return self.lines[-1]
 
 
@@ -80,7 +80,7 @@ class Waiting:
         return getattr(self.inner, name)
 
     def run(self, *arguments: Any) -> Any:
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return self.inner.run(*arguments)
 
 

@@ -13,11 +13,15 @@ from PIL import Image, ImageCms
 from support import kinds
 
 from rembg_beam.transforms import Encoding
+from rembg_beam.transforms.pictures import exif
 from rembg_beam.transforms.pictures.encode import encode
+from rembg_beam.transforms.pictures.keep import Metadata
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+EVERYTHING = Metadata(SRGB, exif.with_resolution(None, (72, 72)), (300, 150))
 
 
 def outputs() -> Dict[str, bytes]:
@@ -27,7 +31,12 @@ def outputs() -> Dict[str, bytes]:
     mask = np.ascontiguousarray(cutout[..., 0])
     return {
         "cutout.png": encode(cutout, Encoding()),
-        "profile.png": encode(cutout, Encoding(), SRGB),
+        "profile.png": encode(cutout, Encoding(), Metadata(SRGB)),
+        "metadata.png": encode(cutout, Encoding(), EVERYTHING),
+        "slow-metadata.png": encode(cutout, Encoding(png_compression=9), EVERYTHING),
+        "palette.png": encode(cutout, Encoding(format="png8"), EVERYTHING),
+        "two-colours.png": encode(mask, Encoding(format="png8", colors=2)),
+        "opaque.avif": encode(opaque, Encoding(format="avif"), EVERYTHING),
         "mask.png": encode(mask, Encoding()),
         "grey.png": encode(np.ascontiguousarray(cutout[..., :2]), Encoding()),
         "pixel.png": encode(cutout[:1, :1], Encoding()),
@@ -71,7 +80,7 @@ SCRIPT = """
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_a_browser_shows_it(tmp_path: Path) -> None:
-    types = {"png": "png", "webp": "webp", "jpg": "jpeg"}
+    types = {"png": "png", "webp": "webp", "jpg": "jpeg", "avif": "avif"}
     images = [
         f'<img id="{name}" src="data:image/{types[name.rpartition(".")[2]]};base64,'
         f'{base64.b64encode(data).decode()}">'

@@ -350,6 +350,7 @@ def test_a_name_is_safe_on_every_file_system(path: str, query: str) -> None:
         assert len(part.encode()) <= 255
 
 
+@pytest.mark.long
 def test_every_url_has_its_row(
     server: servers.Server, run: Callable[..., List[Any]], tmp_path: Path
 ) -> None:
@@ -434,6 +435,7 @@ def test_the_web_is_not_written_to(
     assert "s3cr3t" not in said
 
 
+@pytest.mark.long
 def test_nothing_hangs_at_exit(server: servers.Server, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("".join(f"{server.url}/slow/{n}\n" for n in range(20)))
     start = time.monotonic()
@@ -444,13 +446,14 @@ def test_nothing_hangs_at_exit(server: servers.Server, tmp_path: Path) -> None:
         command_line,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert process.returncode == status.FAILED_RUN
     assert "20 failed" in process.stdout
     assert time.monotonic() - start < 40
 
 
+@pytest.mark.long
 def test_a_fetcher_is_for_many_threads(server: servers.Server) -> None:
     patience = WebOptions(allow_private_hosts=True, max_seconds=5)
     fetching, stop = fetcher(patience), threading.Event()

@@ -55,6 +55,17 @@ def test_memory_that_ran_out(tmp_path: Path, groups: str, counter: str) -> None:
     assert "since memory ran out" in str(ended(more, tmp_path))
 
 
+@pytest.mark.parametrize("of_pool", [True, False])
+def test_a_pipeline_that_misses_a_worker_tells_of_a_pools_death(of_pool: bool) -> None:
+    with workers.Watch(of_pool=of_pool) as watch:
+        watch.judge(RuntimeError("no such file"))
+        assert watch.death is None
+        watch.judge(
+            RuntimeError("failed in state FAILED: RuntimeError: Channel closed prematurely.")
+        )
+    assert str(watch.death) == ("a worker process of the pool is gone" if of_pool else "None")
+
+
 def test_exceptions_of_other_threads_are_still_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ not by `isinstance`.
 
 import json
 import operator
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Union
 
 from .store import uris
 
@@ -67,10 +67,12 @@ class Source(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One encoded picture of a cutout; `suffix` tells it from its siblings ("" when alone)."""
+    """One encoded picture; `suffix` tells it from its siblings, "" when alone; `format` is a key of
+    `FORMATS` of `pictures.encode`."""
 
     suffix: str
     data: bytes
+    format: str = "png"
 
 
 class Facts(NamedTuple):
@@ -86,13 +88,31 @@ class Facts(NamedTuple):
     batch_shift: Optional[float] = None
     peak: Optional[float] = None
     foreground: Optional[float] = None
+    suspect: Optional[Sequence[str]] = None
+    cascade: Optional[Sequence[str]] = None
+    cascade_model: Optional[str] = None
+    box: Optional[Sequence[int]] = None
+    area: Optional[int] = None
+    centroid: Optional[Sequence[float]] = None
+    parts: Optional[int] = None
+    color: Optional[str] = None
+    dhash: Optional[str] = None
+    cutout_dhash: Optional[str] = None
+    blur: Optional[float] = None
     matting: Optional[str] = None
+    transform: Optional[Sequence[float]] = None
     bytes_in: Optional[int] = None
     bytes_out: Optional[int] = None
     read_attempts: Optional[int] = None
     write_attempts: Optional[int] = None
+    read_waited_msecs: Optional[int] = None
     read_msecs: Optional[int] = None
+    remove_waited_msecs: Optional[int] = None
     remove_msecs: Optional[int] = None
+    memory_waited_msecs: Optional[int] = None
+    model_waited_msecs: Optional[int] = None
+    model_msecs: Optional[int] = None
+    write_waited_msecs: Optional[int] = None
     write_msecs: Optional[int] = None
     worker: Optional[str] = None
 
@@ -119,6 +139,21 @@ class Cutout(NamedTuple):
     facts: Facts
 
 
+class CutoutArrays(NamedTuple):
+    """The same, its pictures not encoded.
+
+    Attributes:
+      arrays: by the suffix that would be a part's: NumPy's, uint8 [height, width] for a mask and
+        [height, width, 4] (RGBA) for a cutout.
+      model: rembg's name of the model.
+      facts: what was learnt on the way.
+    """
+
+    arrays: Mapping[str, Any]
+    model: str
+    facts: Facts
+
+
 class Failure(NamedTuple):
     """Why a picture has no output: the step that gave up, the error's class and its message."""
 
@@ -140,7 +175,7 @@ class Outcome(NamedTuple):
       name: of the input: the relative path its output is named after, if it was given.
       status: "written", "skipped" or "failed".
       outputs: URIs of the files written; empty unless any was.
-      model: rembg's name of the model.
+      model: rembg's name of the model, with a cascade of the one whose mask it is.
       options: a JSON object, the options of the run that differ from their defaults.
       extras: a JSON object, keyword arguments for `rembg.remove` of this picture alone.
       step: that gave up: "find", "read", "remove" or "write"; else null.
@@ -161,16 +196,42 @@ class Outcome(NamedTuple):
       peak: the highest value of the model's map, 0 to 1, before rembg stretches the map to its own
         minimum and maximum; null for models without such a map (SAM, clothes).
       foreground: the share of its pixels whose mask is at least 128 of 255.
+      suspect: why its mask may be wrong: none, or several of "nothing", "everything", "unstable",
+        "soft", "parts", "holes", "borders", "low_contrast" and "cut"; null without the setting.
+      cascade: with the setting `cascade`, why the mask of the model before was given up; none where
+        the first one's was taken.
+      cascade_model: the model whose mask was taken in its place, as `model` says then, too.
+      box: with `box` among the setting `facts`, left, top, right and bottom of the subject, whose
+        mask is at least 128 of 255, in pixels of the upright picture; the last two are excluded.
+      area: with `area`, its pixels.
+      centroid: with `centroid`, x and y of its middle, in pixels from the upper left corner.
+      parts: with `parts`, in how many it is, of those seen at 96 points a side that are a fiftieth
+        of it or more.
+      color: with `color`, its mean colour, weighted by the mask, "#rrggbb".
+      dhash: with `hash`, of the picture, 64 bits in hex.
+      cutout_dhash: with `hash`, of the cutout on white.
+      blur: with `blur`, the variance of the Laplacian of its greys: the lower, the more blurred.
       matting: how soft edges were really made: "alpha_matting", "vitmatte" or "decontaminate".
+      transform: where points of the upright picture lie in its outputs, of each in turn six
+        numbers, [sx, 0, tx, 0, sy, ty]: a point x, y lies at sx x + tx, sy y + ty, in pixels from
+        the upper left corner; null where no output was framed.
       bytes_in: of its file.
       bytes_out: of its outputs together.
       read_attempts: how often storage was asked.
       write_attempts: how often storage was asked, the most for any of its outputs.
+      read_waited_msecs: until a thread was free to read it, memory had room for it, and its host
+        was to be asked.
       read_msecs: what a thread took to read it.
-      remove_msecs: what a thread took to remove its background.
+      remove_waited_msecs: until a thread was free to remove its background.
+      remove_msecs: what a thread took to remove its background, the next three included.
+      memory_waited_msecs: of that, until memory had room for the decoded picture.
+      model_waited_msecs: of that, until a batch was filled and it was the model's turn.
+      model_msecs: of that, while the model ran; for a picture in a batch, on all of the batch.
+      write_waited_msecs: until a thread was free to write its outputs.
       write_msecs: what a thread took to write its outputs.
       worker: the host and the process that worked on it, "HOST:PROCESS".
-      metadata: a JSON object, the user's own columns, as they came in.
+      metadata: a JSON object, the user's own columns, as they came in; of the URIs of members of
+        shards without secrets.
     """
 
     schema_version: int
@@ -195,13 +256,31 @@ class Outcome(NamedTuple):
     batch_shift: Optional[float]
     peak: Optional[float]
     foreground: Optional[float]
+    suspect: Optional[Sequence[str]]
+    cascade: Optional[Sequence[str]]
+    cascade_model: Optional[str]
+    box: Optional[Sequence[int]]
+    area: Optional[int]
+    centroid: Optional[Sequence[float]]
+    parts: Optional[int]
+    color: Optional[str]
+    dhash: Optional[str]
+    cutout_dhash: Optional[str]
+    blur: Optional[float]
     matting: Optional[str]
+    transform: Optional[Sequence[float]]
     bytes_in: Optional[int]
     bytes_out: Optional[int]
     read_attempts: Optional[int]
     write_attempts: Optional[int]
+    read_waited_msecs: Optional[int]
     read_msecs: Optional[int]
+    remove_waited_msecs: Optional[int]
     remove_msecs: Optional[int]
+    memory_waited_msecs: Optional[int]
+    model_waited_msecs: Optional[int]
+    model_msecs: Optional[int]
+    write_waited_msecs: Optional[int]
     write_msecs: Optional[int]
     worker: Optional[str]
     metadata: str
@@ -231,8 +310,10 @@ def as_source(element: Any) -> Source:
     )
 
 
-def size_of(cutout: Cutout) -> int:
-    """Bytes of all its parts."""
+def size_of(cutout: Union[Cutout, CutoutArrays]) -> int:
+    """Bytes of all its pictures."""
+    if isinstance(cutout, CutoutArrays):
+        return sum(int(array.nbytes) for array in cutout.arrays.values())
     return sum(len(part.data) for part in cutout.parts)
 
 
@@ -265,47 +346,3 @@ def merged(*facts: Any) -> Facts:
         pairs = zip(found, _values(each), strict=True)
         found = [before if value is None else value for before, value in pairs]
     return Facts(*found)
-
-
-class RunColumns(NamedTuple):
-    """What all rows of a run have in common: the model, and the options as JSON."""
-
-    model: str
-    options: str = "{}"
-
-
-def written(source: Source, cutout: Cutout, outputs: Sequence[str], columns: RunColumns) -> Outcome:
-    """The row of a picture whose parts all lie at `outputs`; skipped if it has none."""
-    if not cutout.parts:
-        return skipped(source, (), cutout.facts, columns, EMPTY_MASK)
-    return _outcome(source, WRITTEN, columns, cutout.facts, outputs=outputs)
-
-
-def skipped(
-    source: Source, outputs: Sequence[str], facts: Facts, columns: RunColumns, message: str
-) -> Outcome:
-    """The row of a picture that is done already, or of which there is nothing to write."""
-    return _outcome(source, SKIPPED, columns, facts, outputs=outputs, message=message)
-
-
-def failed(source: Source, failure: Failure, columns: RunColumns) -> Outcome:
-    """The row of a picture that `failure` stopped."""
-    why = {name: getattr(failure, name) for name in ("step", "error", "message")}
-    return _outcome(source, FAILED, columns, failure.facts, **why)
-
-
-def _outcome(
-    source: Source,
-    status: str,
-    columns: RunColumns,
-    facts: Any,
-    outputs: Sequence[str] = (),
-    **why: Optional[str],
-) -> Outcome:
-    row: Dict[str, Any] = dict.fromkeys(Outcome._fields)
-    row |= {name: getattr(source, name) for name in ("name", "extras", "metadata", "duplicates")}
-    row |= {**columns._asdict(), **known(facts), **why}
-    row |= {"schema_version": SCHEMA_VERSION, "status": status}
-    row["uri"] = uris.without_secrets(source.uri)
-    row["outputs"] = [uris.without_secrets(output) for output in outputs]
-    return Outcome(**row)

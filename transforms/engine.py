@@ -1,41 +1,50 @@
 """Engine: a picture's bytes -> its `Cutout`, without Beam.
 
-In: the encoded bytes of a picture, and rembg arguments of its own. Out: its cutout, encoded, with
-the facts that were learnt on the way. `remove` raises what decoding (`DecodeError`), rembg, the
-model or encoding (`EncodeError`) raise for that picture; `attempt` returns it instead, with the
-facts known by then. `open` raises when no session can be made: no onnxruntime, no model file, or a
-provider that is not in use.
+In: a picture, the encoded bytes of its file or decoded, and rembg arguments of its own. Out: its
+cutout, encoded or as arrays, with the facts that were learnt on the way. `remove` raises what
+decoding (`DecodeError`), rembg, the model or encoding (`EncodeError`) raise for that picture;
+`attempt` returns it instead, with the facts known by then. Both raise `DeviceLost` where no later
+picture could be done either. `open` raises when no session can be made: no onnxruntime, no model
+file, or a provider that is not in use.
 """
 
 import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from .elements import Cutout, Facts, Part, size_of
-from .models import catalogue, sessions
+from .cascade import Cascade
+from .elements import Cutout, CutoutArrays, Facts, Part, size_of
+from .masking import Masking, Model, Predicted, spent
+from .models import catalogue, device_lost, sessions
 from .models.config import SessionConfig
 from .models.opening import Loaded, open_session
-from .models.predicting import peak, predict
-from .pictures import foreground
-from .pictures.cutout import cut_out
-from .pictures.decode import MAX_PIXELS, decode, open_picture
-from .pictures.encode import FORMATS, Encoding, encode
-from .pictures.masks import EmptyMask, check_mask, foreground_share
+from .models.predicting import Recording
+from .models.stand_in import Run
+from .pictures import foreground, shadow, subject
+from .pictures.background import Background, background
+from .pictures.cleanup import cleaning_bytes
+from .pictures.decode import MAX_PIXELS
+from .pictures.encode import FORMATS, EncodeError, Encoding, encode
+from .pictures.frames import bytes_of
+from .pictures.given import given
+from .pictures.keep import kept
+from .pictures.masks import EmptyMask, check_mask
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
+from .pictures.postprocessing import PostProcessing, check_outputs
+from .pictures.resampling import as_pixels
+from .pictures.shown import Result, cut_out
+from .pictures.suspect import Suspicion
 from .runtime import memory, slow
-from .setting import check, setting
-
-# In place of a provider's name, for a model that is a service.
-REMOTE = "remote"
+from .setting import Setting, check, setting
 
 
 class Removed(NamedTuple):
-    """A cutout, and the lease of the memory it takes."""
+    """A `Cutout`, or `CutoutArrays`, and the lease of the memory it takes."""
 
-    cutout: Cutout
+    cutout: Any
     lease: memory.Lease
 
 
@@ -87,6 +96,10 @@ class Engine:
         of what the process may use. A picture that needs more is worked on alone.
       max_pixels: a larger picture is refused before it is decoded.
       max_picture_seconds: a picture in work for longer is named in the log meanwhile; it goes on.
+      suspicion: from where on a mask is suspect.
+      postprocessing: what becomes of masks and cutouts beyond what rembg does.
+      facts: those asked for of each subject, of `subject.CHOICES`; they cost up to a millisecond.
+      cascade: models that are asked where a mask is suspect.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -99,36 +112,55 @@ class Engine:
         max_memory: Optional[int] = None,
         max_pixels: int = MAX_PIXELS,
         max_picture_seconds: float = slow.SECONDS,
+        suspicion: Optional[Suspicion] = None,
+        postprocessing: Optional[PostProcessing] = None,
+        facts: Optional[Sequence[str]] = None,
+        cascade: Optional[Cascade] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
         self.session = session
+        self.suspicion = suspicion or Suspicion()
+        self.postprocessing = postprocessing or PostProcessing()
+        Setting("", kind="choices", choices=subject.CHOICES, name="facts").check(facts)
+        self.facts = facts or ()
+        self.cascade = cascade or Cascade()
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
         self.limits = PictureLimits(max_memory, max_pixels, max_picture_seconds)
         self.opener = opener
-        check_encoding(self.options, self.encoding)
+        check_outputs(self.options, self.encoding, self.postprocessing)
         self._model = catalogue.find(session.model)
         if self._model.is_matting:
             raise ValueError(f"{session.model} only refines the masks of another model")
+        self.cascade.check(self._model, self.suspicion)
+        self._masking = Masking(
+            self.suspicion, self.postprocessing.cleanup, self.facts, self.cascade
+        )
         self._held: Dict[SessionConfig, Loaded] = {}
+        self._loaded: Optional[Loaded] = None
         self._holding: Optional[threading.Lock] = None
+        self._background: Optional[Background] = None
 
     def open(self) -> Loaded:
         """Makes the process's session, or takes the one that is there, until `close`."""
         memory.budget(self.limits.max_memory)
+        if behind := self.postprocessing.framing.background:
+            self._background = background(behind, self.limits.max_pixels)
         self._holding = threading.Lock()
-        loaded = self._hold(self.session)
+        loaded = self._loaded = self._hold(self.session)
         if self.options.uses_pymatting():
             foreground.prepare()
         if self.options.vitmatte:
             self._hold(self.session.matting(self.options.vitmatte_model))
+        for name in self.cascade.cascade or ():
+            self._hold(self.session.other(name))
         return loaded
 
     def close(self) -> None:
         """Gives the sessions back."""
         for config in self._held:
             sessions.release(config, self.opener)
-        self._held = {}
+        self._held, self._loaded = {}, None
 
     def __enter__(self) -> "Engine":
         self.open()
@@ -151,19 +183,34 @@ class Engine:
         result.lease.release()
         return result.cutout
 
-    def attempt(self, data: bytes, extras: str, name: str) -> Union[Removed, Refused]:
-        """The same, or why there is none."""
+    def attempt(
+        self, picture: Any, extras: str, name: str, *, as_arrays: bool = False
+    ) -> Union[Removed, Refused]:
+        """The same, or why there is none.
+
+        Args:
+          picture: the bytes of its file, an image of Pillow's, or an array; see `given`.
+          extras: as `remove` has them.
+          name: as `remove` has it.
+          as_arrays: give `CutoutArrays`.
+        """
         facts = Facts()
         try:
             options = self.options
             if extras != "{}":
                 options = options.with_extras(json.loads(extras))
-            with self._decoded(data, options, f"{name} ({len(data)} bytes)") as picture:
-                masks, facts = self._predicted(picture, options)
-                cutout = self._cutout(picture, masks, facts, options)
+            with self._decoded(picture, options, name) as (decoded, waited):
+                predicted = self._predicted(decoded, options)
+                facts = predicted.facts._replace(memory_waited_msecs=round(waited * 1000))
+                result, runs = self._result(decoded, predicted, options)
+                facts = spent(facts, runs)
+                facts = facts._replace(matting=result.matting, transform=result.transform)
+                finish = self._arrays if as_arrays else self._encoded
+                cutout = finish(decoded, result, predicted.model.name, facts)
                 size = size_of(cutout)
                 return Removed(cutout, memory.budget().hold(memory.RESULT, size, wait=False))
         except Exception as error:
+            device_lost.check(error, name)
             return Refused(error, facts)
 
     def _hold(self, config: SessionConfig) -> Loaded:
@@ -175,70 +222,86 @@ class Engine:
             return self._held[config]
 
     @contextmanager
-    def _decoded(self, data: bytes, options: RemoveOptions, name: str) -> Iterator[Picture]:
-        """The picture, and room for it, as long as it is in work."""
-        with slow.watch(name, self.limits.max_picture_seconds):
-            opened = open_picture(data, self.limits.max_pixels)
-        name = f"{name}, {opened.format} of {opened.width}x{opened.height},"
-        size = self._bytes(opened.size, options)
+    def _decoded(
+        self, picture: Any, options: RemoveOptions, name: str
+    ) -> Iterator[Tuple[Picture, float]]:
+        """The picture, with room for it while it is in work, and the seconds until there was."""
+        told = f"{name} ({len(picture)} bytes)" if isinstance(picture, bytes) else name
+        with slow.watch(told, self.limits.max_picture_seconds):
+            found = given(picture, self.limits.max_pixels)
+        told = f"{told}, {found.kind} of {found.size[0]}x{found.size[1]},"
+        size = self._bytes(found.size, options)
         with (
-            memory.budget().hold(memory.WORK, size),
-            slow.watch(name, self.limits.max_picture_seconds),
+            memory.budget().hold(memory.WORK, size) as lease,
+            slow.watch(told, self.limits.max_picture_seconds),
         ):
-            yield decode(data, opened, to_srgb=options.to_srgb)
+            yield found.picture(to_srgb=options.to_srgb), lease.waited
 
     def _bytes(self, size: Tuple[int, int], options: RemoveOptions) -> int:
         """About what a picture of (width, height) takes in work."""
-        per_pixel = options.bounded(size).bytes_per_pixel() + self._model.bytes_per_pixel
-        return size[0] * size[1] * per_pixel
+        per_pixel = options.bounded(size).bytes_per_pixel()
+        if self.postprocessing.shadow.shadow:
+            per_pixel = max(per_pixel, shadow.BYTES_PER_PIXEL)
+        per_pixel += (subject.BYTES_PER_PIXEL if self.facts else 0) + max(
+            FORMATS[output.encoding(self.encoding).format].bytes_per_pixel
+            for output in options.requested()
+        )
+        pixels = size[0] * size[1]
+        cleaning = cleaning_bytes(size, self.postprocessing.cleanup, self._model.size)
+        most = max(pixels * per_pixel, cleaning) + pixels * self._model.bytes_per_pixel
+        return most + bytes_of(size, options, self.postprocessing.framing)
 
-    def _cutout(
-        self, picture: Picture, masks: List[Any], facts: Facts, options: RemoveOptions
-    ) -> Cutout:
+    def _predicted(self, picture: Picture, options: RemoveOptions) -> Predicted:
+        assert self._loaded is not None
+        first = Model(self._model, self._loaded)
+        return self._masking.predicted(picture, options, first, self._other)
+
+    def _other(self, name: str) -> Model:
+        return Model(catalogue.find(name), self._hold(self.session.other(name)))
+
+    def _result(
+        self, picture: Picture, predicted: Predicted, options: RemoveOptions
+    ) -> Tuple[Result, List[Run]]:
+        """What is made of a picture, and the runs that made its edges soft."""
+        matting: List[Recording] = []
+
+        def vitmatte(variant: str) -> Recording:
+            matting.append(Recording(self._hold(self.session.matting(variant)).session))
+            return matting[-1]
+
         try:
-            check_mask(masks, facts.peak, options)
+            check_mask(predicted.masks, predicted.facts.peak, options)
         except EmptyMask:
             if options.empty_mask == "fail":
                 raise
-            return Cutout([], self._model.name, facts)
+            return Result((), None), []
         result = cut_out(
             picture,
-            masks,
+            predicted.masks,
             options,
-            mask_names=self._model.masks,
-            vitmatte=lambda variant: self._hold(self.session.matting(variant)).session,
+            mask_names=predicted.model.masks,
+            vitmatte=vitmatte,
+            postprocessing=self.postprocessing,
+            background=self._background,
         )
-        profile = None if options.only_mask else picture.icc_profile
-        parts = [
-            Part(suffix, encode(image, self.encoding, profile))
-            for suffix, image in result.pictures.items()
-        ]
-        return Cutout(parts, self._model.name, facts._replace(matting=result.matting))
+        return result, [run for each in matting for run in each.runs]
 
-    def _predicted(self, picture: Picture, options: RemoveOptions) -> Tuple[List[Any], Facts]:
-        """The masks of a picture, and what is known of it by then."""
-        loaded = self._held[self.session]
-        masks, runs = predict(loaded.session, picture, options.extras)
-        width, height = picture.size
-        has_map = bool(runs) and self._model.has_map
-        return masks, Facts(
-            width=width,
-            height=height,
-            animated=picture.animated,
-            model_checksum=loaded.checksum,
-            provider=loaded.provider or REMOTE,
-            batched=not all(run.exact for run in runs),
-            level_shift=loaded.level_shift,
-            batch_shift=loaded.batch_shift,
-            peak=peak(runs[-1], self._model) if has_map else None,
-            foreground=foreground_share(masks),
-        )
+    def _encoded(self, picture: Picture, result: Result, model: str, facts: Facts) -> Cutout:
+        parts = []
+        for suffix, image, output, _ in result.made:
+            encoding = output.encoding(self.encoding)
+            metadata = kept(picture.metadata, encoding.kept())
+            if output.is_grey:  # its levels are no colours
+                metadata = metadata._replace(icc_profile=None)
+            try:
+                data = encode(image, encoding, metadata)
+            except EncodeError as error:
+                if not suffix:
+                    raise
+                raise EncodeError(f"the output {suffix[1:]!r}: {error}") from error
+            parts.append(Part(suffix, data, encoding.format))
+        return Cutout(parts, model, facts)
 
-
-def check_encoding(options: RemoveOptions, encoding: Encoding) -> None:
-    """Raises `ValueError` for an output format that can't hold what the options make."""
-    if not FORMATS[encoding.format].has_alpha and not options.is_opaque():
-        raise ValueError(
-            f"format={encoding.format!r} has no transparency: use png or webp, only_mask, or a "
-            "bgcolor with alpha 255"
-        )
+    def _arrays(self, picture: Picture, result: Result, model: str, facts: Facts) -> CutoutArrays:
+        arrays = {suffix: as_pixels(image) for suffix, image in result.pictures.items()}
+        return CutoutArrays(arrays, model, facts)

@@ -6,6 +6,8 @@ the output's format behind it: `x/a.jpg` -> `x/a.jpg.png`. Since the input's own
 `a.jpg`, `a.png` and `A.JPG` never meet; since it depends on nothing else, a retried or repeated
 run writes the same picture to the same place.
 
+A picture within a shard has the shard's name, and its own below that; `x/0.tar/a.jpg`.
+
 A URL of the web's has host and path as its name, unquoted, a digest of its query behind them where
 it has one; `^XX` stands there for what Windows' file systems refuse or drop.
 
@@ -26,7 +28,7 @@ import urllib.parse
 from typing import Optional
 
 from .folder.layout import MANIFEST
-from .store import uris
+from .store import members, uris
 
 # File systems allow 255 bytes; the rest is left to suffixes (`.upper.png`).
 COMPONENT_BYTES = 200
@@ -105,15 +107,25 @@ def output_name(name: str, suffix: str) -> str:
     return "/".join(safe) + suffix
 
 
+def encodable(path: str) -> str:
+    r"""The path, in UTF-8 as Beam's strings must be: each byte that isn't is `\xXX`."""
+    quoted = _TO_QUOTE.sub(r"\\x5c", path) if "\\" in path else path
+    if quoted.isascii():
+        return quoted
+    return re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", quoted)
+
+
 def _whole(uri: str) -> str:
+    if member := members.parse(uri):
+        return f"{_whole(member.container)}/{encodable(member.path)}"
     if uris.is_local(uri):
-        path = _encodable(uris.local_path(uri).replace(os.sep, "/"))
+        path = encodable(uris.local_path(uri).replace(os.sep, "/"))
         # Without `.`, `..` and `//`; POSIX would leave two slashes at the beginning.
         path = "/" + path.lstrip("/") if path.startswith("//") else path
         whole = posixpath.normpath(path) if path else ""
         return "" if whole == "." else whole
     path = uris.bare(uri).partition("://")[2]
-    return _of_web(path, uri) if uris.is_web(uri) else _encodable(path)
+    return _of_web(path, uri) if uris.is_web(uri) else encodable(path)
 
 
 # Of many pictures the folder is the same.
@@ -140,14 +152,6 @@ def _anywhere(part: str) -> str:
 
 def _marked(characters: str) -> str:
     return "".join(f"{_ESCAPE}{byte:02X}" for byte in os.fsencode(characters))
-
-
-def _encodable(path: str) -> str:
-    r"""The path, in UTF-8 as Beam's strings must be: each byte that isn't is `\xXX`."""
-    quoted = _TO_QUOTE.sub(r"\\x5c", path) if "\\" in path else path
-    if quoted.isascii():
-        return quoted
-    return re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", quoted)
 
 
 def _component(part: str, *, first: bool) -> str:

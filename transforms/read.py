@@ -63,8 +63,13 @@ class ReadPictures(Step[Source, Read]):
     def made(self, key: Source, source: Source, result: Read, facts: Facts) -> Tuple[int, Any]:
         # The step that takes it accounts for it from here.
         result.lease.release()
-        size = len(result.data)
-        facts = facts._replace(bytes_in=size, read_attempts=result.attempts)
+        size, room = len(result.data), round(result.lease.waited * 1000)
+        facts = facts._replace(
+            bytes_in=size,
+            read_attempts=result.attempts,
+            read_waited_msecs=(facts.read_waited_msecs or 0) + room,
+            read_msecs=max((facts.read_msecs or 0) - room, 0),
+        )
         return size, (key, Stored(result.data, key.extras, facts))
 
 

@@ -9,23 +9,27 @@ because of a setting is refused here, while the pipeline is built, with `ValueEr
 """
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import apache_beam as beam
 
 from . import read, write
-from .elements import RunColumns, Source, as_source, to_json
-from .engine import PictureLimits, check_encoding
+from .cascade import Cascade
+from .elements import Source, as_source, to_json
+from .engine import PictureLimits
 from .models import sessions
 from .models.config import SessionConfig
-from .models.opening import open_session
+from .outcomes import RunColumns
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
+from .pictures.postprocessing import PostProcessing, check_outputs
+from .pictures.suspect import Suspicion
 from .read import ReadPictures
-from .rembg_dofn import RemBGDoFn
+from .rembg_dofn import RemBGDoFn, RemoveSettings, step_of
 from .runtime.failures import FAILURES, failed_outcome
 from .runtime.metrics import count_outcome
 from .setting import REQUIRED, changed, check, documented, same_setting, setting
+from .sources.spread import Spread
 from .store import uris
 from .store.web import WebOptions
 from .write import WriteCutouts
@@ -54,27 +58,16 @@ class RemoveBackground(beam.PTransform):
         more="in Python by default the whole path; a `Source` with a name goes by that",
         metavar="URI",
     )
-    session: Union[SessionConfig, str] = setting(
-        REQUIRED,
-        "which model runs on which provider: a `SessionConfig`, or a model's name for the CPU",
-        kind=SessionConfig,
-    )
-    options: RemoveOptions = setting(
-        RemoveOptions(), "arguments of `rembg.remove` for every picture", kind=RemoveOptions
-    )
-    encoding: Encoding = setting(Encoding(), "of the outputs", kind=Encoding)
+    session: Union[SessionConfig, str] = same_setting(RemoveSettings, "session")
+    options: RemoveOptions = same_setting(RemoveSettings, "options")
+    encoding: Encoding = same_setting(RemoveSettings, "encoding")
     read_threads: int = setting(
         read.THREADS,
         f"files read at once in a process, default {read.THREADS}; raise it for slow storage, each "
         "holds one compressed picture",
         minimum=1,
     )
-    remove_threads: Optional[int] = setting(
-        None,
-        "pictures in work at once in a process; default: its cores, and on a GPU as many more as "
-        "three batches have; each holds a decoded picture and an inference",
-        minimum=1,
-    )
+    remove_threads: Optional[int] = same_setting(RemoveSettings, "remove_threads")
     write_threads: int = setting(
         write.THREADS,
         f"files written at once in a process, default {write.THREADS}; raise it for slow storage, "
@@ -91,6 +84,10 @@ class RemoveBackground(beam.PTransform):
     )
     max_pixels: int = same_setting(PictureLimits, "max_pixels")
     max_picture_seconds: float = same_setting(PictureLimits, "max_picture_seconds")
+    suspicion: Suspicion = same_setting(RemoveSettings, "suspicion")
+    postprocessing: PostProcessing = same_setting(RemoveSettings, "postprocessing")
+    facts: Optional[Tuple[str, ...]] = same_setting(RemoveSettings, "facts")
+    cascade: Cascade = same_setting(RemoveSettings, "cascade")
     web_options: WebOptions = setting(
         WebOptions(),
         "how pictures are fetched from http(s), and from which hosts they may be",
@@ -101,12 +98,7 @@ class RemoveBackground(beam.PTransform):
         "replace files of the outputs' names; if False, other bytes there are a failure",
         flag=False,
     )
-    opener: sessions.Opener = setting(
-        open_session,
-        "makes a session of a configuration; a test may give its own",
-        kind="function",
-        flag=False,
-    )
+    opener: sessions.Opener = same_setting(RemoveSettings, "opener")
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -119,7 +111,7 @@ class RemoveBackground(beam.PTransform):
                 f"output={uris.without_secrets(self.output)!r}: http and https can't be written "
                 "to; name a folder, local or of a file system such as gs://"
             )
-        check_encoding(self.options, self.encoding)
+        check_outputs(self.options, self.encoding, self.postprocessing)
         check(self)
 
     @property
@@ -130,20 +122,27 @@ class RemoveBackground(beam.PTransform):
 
     def columns(self) -> RunColumns:
         """What all its rows have in common."""
-        return RunColumns(self.config.model, to_json(changed(self.options, self.encoding)))
+        return RunColumns(self.config.model, to_json(self.changed()))
+
+    def changed(self) -> Dict[str, Any]:
+        """The settings on which its pixels depend that differ from their defaults, but for the
+        model's."""
+        doubts = (self.suspicion,) if self.cascade.cascade else ()
+        own = changed(self.options, self.encoding, self.cascade, *doubts)
+        return {**own, **self.postprocessing.changed()}
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
         sources = (
             pictures
             | "Take URIs and sources" >> beam.Map(as_source).with_output_types(Source)
-            | "Spread them over the workers" >> beam.Reshuffle()
+            | "Spread them over the workers" >> Spread()
         )
         return self.outcomes(sources) | "Gather outcomes" >> beam.Flatten()
 
     def outcomes(self, sources: beam.PCollection) -> Tuple[beam.PCollection, beam.PCollection]:
         """The outcomes of sources that are spread, and those of their failures."""
         columns = self.columns()
-        read_pictures, remove_backgrounds, write_cutouts = self._steps(columns)
+        read_pictures, remove_backgrounds, write_cutouts = self.steps(columns)
         stored, unread = sources | "Read pictures" >> beam.ParDo(read_pictures).with_outputs(
             FAILURES, main="stored"
         )
@@ -161,33 +160,23 @@ class RemoveBackground(beam.PTransform):
         counted = outcomes | "Count the written" >> beam.Map(count_outcome)
         return counted, failures
 
-    def _steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
+    def steps(self, columns: RunColumns) -> Tuple[ReadPictures, RemBGDoFn, WriteCutouts]:
+        """What is done with a source, one after the other; all rows have these columns."""
         read_pictures = ReadPictures(
             threads=self.read_threads,
             max_memory=self.max_memory,
             max_bytes=self.max_bytes,
             web_options=self.web_options,
         )
-        remove_backgrounds = RemBGDoFn(
-            self.config,
-            options=self.options,
-            encoding=self.encoding,
-            threads=self.remove_threads,
-            max_memory=self.max_memory,
-            max_pixels=self.max_pixels,
-            max_picture_seconds=self.max_picture_seconds,
-            opener=self.opener,
-        )
         write_cutouts = WriteCutouts(
             output=self.output,
-            encoding=self.encoding,
             relative_to=self.relative_to,
             threads=self.write_threads,
             max_memory=self.max_memory,
             overwrite=self.overwrite,
             columns=columns,
         )
-        return read_pictures, remove_backgrounds, write_cutouts
+        return read_pictures, step_of(self), write_cutouts
 
 
 class RemoveInPlace(beam.PTransform):

@@ -9,7 +9,7 @@ import difflib
 import functools
 import inspect
 import textwrap
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from os import PathLike
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple, Type, TypeVar
 
@@ -28,6 +28,8 @@ _TYPES: Dict[Any, Tuple[Any, str]] = {
     "switch": (bool, "True or False"),
     "integer": (int, "an integer"),
     "bytes": (int, "an integer"),
+    "pixels": (int, "an integer"),
+    "seconds": ((int, float), "a number of seconds"),
     "number": ((int, float), "a number"),
     "text": ((str, PathLike), "a text"),
 }
@@ -40,11 +42,12 @@ class Setting:
     Attributes:
       help: what it means, in one sentence for `--help`.
       more: what else a reader of the reference should know.
-      kind: what a value is; "" for what the field's type says. Of other types: "texts", "providers"
-        and "pairs" (flags that repeat), "bytes", "networks" (a switch that may take values),
-        "color", "json", "limit", or a class: the settings of what is one object here.
+      kind: what a value is; "" for what the field's type says. Of other types: "texts", "choices",
+        "outputs", "providers" and "pairs" (flags that repeat), "bytes", "pixels", "seconds",
+        "networks" (a switch that may take values), "color", "json", "limit", or a class: the
+        settings of what is one object here.
       minimum, maximum, above: the range of a number.
-      choices: the allowed texts.
+      choices: the allowed texts; of the kind "choices" a value is one or more of them.
       metavar: stands for the value in `--help`.
       rule: what a value must be, if the range and the choices don't say it well.
       flag: whether the command has it.
@@ -70,10 +73,13 @@ class Setting:
     def must_be(self) -> str:
         """The rule for its values, "" where there is none but the kind's."""
         if self.rule or self.choices:
-            return self.rule or f"one of {', '.join(self.choices)}"
+            number = "one or more" if self.kind == "choices" else "one"
+            return self.rule or f"{number} of {', '.join(self.choices)}"
         noun = _TYPES[self.kind][1] if self.kind in _TYPES else ""
         if self.above is not None:
             return f"above {self.above:g}"
+        if self.kind == "seconds":
+            return f"{noun}, {self.minimum:g} or more"
         if self.maximum is not None:
             return f"{noun} from {self.minimum:g} to {self.maximum:g}"
         return "a positive integer" if self.minimum == 1 else noun
@@ -83,7 +89,7 @@ class Setting:
         if value is None:
             return self.default is None
         if self.choices:
-            return value in self.choices
+            return self._is_chosen(value)
         if self.kind not in _TYPES:
             return True
         if not isinstance(value, _TYPES[self.kind][0]):
@@ -95,6 +101,11 @@ class Setting:
             and (self.maximum is None or value <= self.maximum)
             and (self.above is None or value > self.above)
         )
+
+    def _is_chosen(self, value: Any) -> bool:
+        if self.kind != "choices":
+            return value in self.choices
+        return isinstance(value, (tuple, list)) and bool(value) and set(value) <= set(self.choices)
 
     def check(self, value: Any) -> None:
         if not self.allows(value):
@@ -175,8 +186,18 @@ def changed(*instances: Any) -> Dict[str, Any]:
     for each in instances:
         default = type(each)()
         own = {field.name: getattr(each, field.name) for field in fields(each)}
-        found |= {name: value for name, value in own.items() if value != getattr(default, name)}
+        found |= {n: _plain(value) for n, value in own.items() if value != getattr(default, n)}
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Records in a tuple as mappings of what they say."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if not is_dataclass(value):
+        return value
+    own = {field.name: (getattr(value, field.name), field.default) for field in fields(value)}
+    return {name: given for name, (given, default) in own.items() if given != default}
 
 
 def documented(cls: Type[C]) -> Type[C]:

@@ -12,18 +12,9 @@ import apache_beam as beam
 
 from . import coders as coders
 from . import naming
-from .elements import (
-    Cutout,
-    Facts,
-    Failure,
-    Outcome,
-    RunColumns,
-    Source,
-    as_source,
-    size_of,
-    written,
-)
-from .pictures.encode import Encoding
+from .elements import Cutout, Facts, Failure, Outcome, Source, as_source, size_of
+from .outcomes import RunColumns, written
+from .pictures.encode import FORMATS
 from .runtime import memory
 from .runtime.failures import attempt, failure
 from .runtime.step import Step
@@ -41,11 +32,10 @@ THREADS = 16
 class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
     """Writes each cutout's parts; `RemoveBackground` says what its fields mean.
 
-    The encoding says the parts' suffix and MIME type; `columns` are those that all rows share.
+    `columns` are those that all rows share.
     """
 
     output: str
-    encoding: Encoding
     relative_to: Optional[str] = None
     threads: int = THREADS
     max_memory: Optional[int] = None
@@ -91,11 +81,12 @@ class WriteCutouts(Step[Tuple[Source, Cutout], List[stores.Written]]):
             name = naming.output_name(own, "")
         files = []
         for part in cutout.parts:
+            format = FORMATS[part.format]
             tried = stores.try_write(
                 self.output,
-                name + part.suffix + self.encoding.suffix,
+                name + part.suffix + format.suffix,
                 part.data,
-                self.encoding.mime_type,
+                format.mime_type,
                 overwrite=self.overwrite,
             )
             if tried.error is not None:

@@ -10,7 +10,7 @@ import json
 from typing import List, Sequence, TextIO, Tuple
 
 from ...transforms.store import uris
-from .. import beam_options, checks, logs, runners, settings
+from .. import beam_options, checks, logs, parsing, runners, settings
 from ..preflight import rules, told
 from ..preflight.plan import Finding, Plan
 from ..settings import Parsed
@@ -87,12 +87,16 @@ def _show_json(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = parsing.Parser(
         prog="rembg-beam check",
         description="Says what the runner of `rembg-beam run` with these options would be told, "
         "and what contradicts itself. Nothing is sent, and no network is used.",
-        allow_abbrev=False,
     )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of a run, and its own."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     settings.add_arguments(parser)
-    return parser

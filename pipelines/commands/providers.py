@@ -6,9 +6,8 @@ bundled model, every heavy node of it. Fails only without onnxruntime.
 
 from typing import List, TextIO
 
-from ...transforms.models import catalogue, opening, providers
-from ...transforms.models.config import SessionConfig
-from ...transforms.models.providers import Provider
+from ...transforms.models import opening, providers
+from ..doctor import models
 
 _COLUMNS = ("provider", "onnxruntime's name", "listed", "works", "install", "platform")
 
@@ -22,7 +21,7 @@ def show(stdout: TextIO) -> None:
     problems: List[str] = []
     rows: List[List[str]] = [list(_COLUMNS)]
     for provider in providers.PROVIDERS:
-        problem = _problem(provider) if provider.name in listed else ""
+        problem = models.problem(provider) if provider.name in listed else None
         works = ("no" if problem else "yes") if provider.name in listed else "-"
         here = "yes" if provider.name in listed else "no"
         row = [provider.label, provider.name, here, works, provider.package, provider.platform]
@@ -35,22 +34,3 @@ def show(stdout: TextIO) -> None:
     print(f"installed: {', '.join(providers.installed()) or 'unknown'}", file=stdout)
     for line in [*problems, *(f"warning: {text}" for text in providers.side_by_side())]:
         print(line, file=stdout)
-
-
-def _problem(provider: Provider) -> str:
-    """Why the bundled model doesn't run on a provider; "" if it does."""
-    try:
-        config = SessionConfig(catalogue.TINY, provider.name, max_batch_size=1)
-        loaded = opening.open_session(config)
-        session = loaded.session.inner_session
-        session.run(None, _zeros(session))
-        return ""
-    except Exception as error:
-        return str(error)
-
-
-def _zeros(session: object) -> object:
-    import numpy as np
-
-    inputs = session.get_inputs()  # type: ignore[attr-defined]
-    return {inputs[0].name: np.zeros((1, 3, 320, 320), np.float32)}

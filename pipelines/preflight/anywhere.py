@@ -88,6 +88,16 @@ def _works_here(plan: Plan) -> bool:
     return plan.environment_type == "LOOPBACK"
 
 
+# They wait for the end of a step's input before the next begins.
+_FOR_INPUT_WITH_AN_END = ("fnapirunner", "directrunner", "sparkrunner")
+
+
+def _no_stream(plan: Plan) -> Optional[str]:
+    if not plan.settings.watch or plan.kind not in _FOR_INPUT_WITH_AN_END:
+        return None
+    return f"{plan.runner} is no engine for pictures that keep coming"
+
+
 def _short_timeout(plan: Plan) -> Optional[str]:
     needed, what = _minutes(plan)
     timeout = plan.view(WorkerOptions).element_processing_timeout_minutes if needed else None
@@ -126,6 +136,12 @@ RULES = (
         "--offline, --model_dir",
         _no_model,
         "fill a folder or URI by `rembg-beam models fetch`, and name it by --model_dir",
+    ),
+    Rule(
+        "no-stream",
+        "--watch",
+        _no_stream,
+        "add --runner PrismRunner, an engine for this machine that Beam fetches",
     ),
     Rule(
         "short-timeout",

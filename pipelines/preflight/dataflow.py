@@ -92,7 +92,8 @@ def _streaming(plan: Plan) -> Optional[str]:
 def _private_workers(plan: Plan) -> Optional[str]:
     if plan.worker.use_public_ips is not False:
         return None
-    web = [uri for uri in plan.settings.input if uris.is_web(uri)]
+    named = (*plan.settings.input, *plan.settings.input_list)
+    web = [uri for uri in named if uris.is_web(uri)]
     if not web:
         return None
     shown = uris.without_secrets(web[0])

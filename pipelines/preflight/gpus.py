@@ -28,18 +28,24 @@ def _gpu(plan: Plan) -> Optional[machines.Gpu]:
     return machines.GPUS.get((accelerator(plan) or {}).get("type", ""))
 
 
-def _count(plan: Plan) -> int:
+def number(plan: Plan) -> int:
+    """How many of them a worker is asked to have."""
     count = (accelerator(plan) or {}).get("count", "1")
-    return int(count) if count.isdigit() else 1
+    return int(count) if count.isdecimal() else 1
 
 
-def _unknown_key(plan: Plan) -> Optional[str]:
+def _malformed(plan: Plan) -> Optional[str]:
     asked = accelerator(plan) or {}
     for key in asked:
         if key not in _KEYS:
             return f"{key!r} is no part of worker_accelerator{did_you_mean(key, _KEYS, '', repr)}"
     lacking = [key for key in ("type", "count") if asked and key not in asked]
-    return f"worker_accelerator lacks its {lacking[0]}" if lacking else None
+    if lacking:
+        return f"worker_accelerator lacks its {lacking[0]}"
+    count = asked.get("count", "1")
+    if not count.isdecimal() or int(count) < 1:
+        return f"worker_accelerator has count:{count}, which must be a whole number from 1 on"
+    return None
 
 
 def _unknown_type(plan: Plan) -> Optional[str]:
@@ -65,13 +71,13 @@ def _wrong_machine(plan: Plan) -> Optional[str]:
 def _wrong_count(plan: Plan) -> Optional[str]:
     name = plan.worker.machine_type
     gpus = machines.machine(name).gpus if name and _gpu(plan) else None
-    if gpus is None or gpus == _count(plan):
+    if gpus is None or gpus == number(plan):
         return None
-    return f"{name} has {gpus} GPUs, and {_count(plan)} are asked for"
+    return f"{name} has {gpus} GPUs, and {number(plan)} are asked for"
 
 
 def _idle_gpus(plan: Plan) -> Optional[str]:
-    count = _count(plan)
+    count = number(plan)
     if count <= 1 or not plan.wants_nvidia:
         return None
     return f"a worker has {count} GPUs, and its processes use the first, or the one of device_id"
@@ -143,9 +149,7 @@ def _gpu_memory(plan: Plan) -> Optional[str]:
 
 
 RULES = (
-    Rule(
-        "accelerator", _ACCELERATOR, _unknown_key, "write type:TYPE;count:1;install-nvidia-driver"
-    ),
+    Rule("accelerator", _ACCELERATOR, _malformed, "write type:TYPE;count:1;install-nvidia-driver"),
     Rule(
         "accelerator-type",
         _ACCELERATOR,

@@ -32,23 +32,26 @@ class Gpu(NamedTuple):
     Attributes:
       series: the machines that take it.
       gigabytes: of its memory.
+      tflops: of its tensor cores in TF32, without sparsity; in FP32 where it has no TF32; by
+        NVIDIA's data sheets; None if not known.
     """
 
     series: Tuple[str, ...]
     gigabytes: int
+    tflops: Optional[float] = None
 
 
 _N1 = ("n1-standard", "n1-highmem", "n1-highcpu", "n1-custom", "custom")
 
 GPUS: Dict[str, Gpu] = {
-    "nvidia-l4": Gpu(("g2-standard", "g2-custom"), 24),
-    "nvidia-tesla-t4": Gpu(_N1, 16),
+    "nvidia-l4": Gpu(("g2-standard", "g2-custom"), 24, 60),
+    "nvidia-tesla-t4": Gpu(_N1, 16, 8.1),
     "nvidia-tesla-p4": Gpu(_N1, 8),
     "nvidia-tesla-p100": Gpu(_N1, 16),
     "nvidia-tesla-v100": Gpu(_N1, 16),
     "nvidia-tesla-a100": Gpu(("a2-highgpu", "a2-megagpu"), 40),
     "nvidia-a100-80gb": Gpu(("a2-ultragpu",), 80),
-    "nvidia-h100-80gb": Gpu(("a3-highgpu", "a3-edgegpu"), 80),
+    "nvidia-h100-80gb": Gpu(("a3-highgpu", "a3-edgegpu"), 80, 494),
     "nvidia-h100-mega-80gb": Gpu(("a3-megagpu",), 80),
 }
 

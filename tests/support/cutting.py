@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from rembg_beam.transforms import Cutout, RemBGDoFn, RemoveOptions, SessionConfig
+from rembg_beam.transforms.elements import Facts
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.models.predicting import predict
-from rembg_beam.transforms.pictures.cutout import cut_out
 from rembg_beam.transforms.pictures.picture import Picture
+from rembg_beam.transforms.pictures.shown import cut_out
 
 
 def cut(
@@ -44,6 +45,11 @@ def through_tiny(data: Any, **more: Any) -> Cutout:
     found = through(RemBGDoFn(SessionConfig("tiny"), **more), data)
     assert isinstance(found, Cutout), found
     return found
+
+
+def untimed(facts: Facts) -> Facts:
+    """The facts but for times."""
+    return facts._replace(**{name: None for name in Facts._fields if name.endswith("_msecs")})
 
 
 def assert_same(data: bytes, expected: Image.Image, *, levels: int = 0) -> None:

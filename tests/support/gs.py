@@ -6,7 +6,8 @@ The emulator is the real package, in memory, in a thread. It answers one request
 leaves out what this project relies on, so the proxy does that as the documentation of GCS says:
 
 - listings come in pages of at most 1,000, with `nextPageToken` (the emulator gives all at once);
-- `ifGenerationMatch=0` answers 412 where there is an object (the emulator writes over it);
+- `ifGenerationMatch` answers 412 where there is an object of another generation, or with 0 of any
+  (the emulator writes over it);
 - a download has the headers X-Goog-Generation, X-Goog-Stored-Content-Length and, for an object
   stored with a content encoding, Content-Encoding and X-Goog-Stored-Content-Encoding.
 
@@ -120,6 +121,7 @@ class Proxy:
       fault: what a request meets, by its kind and name; None for nothing.
       requests: all that came, in the order of their answers.
       connections: how many were opened.
+      sessions: names of objects by the ids of their uploads.
     """
 
     def __init__(self, emulator: Emulator) -> None:
@@ -127,6 +129,7 @@ class Proxy:
         self.fault: Callable[[str, str], Optional[str]] = lambda kind, name: None
         self.requests: List[Request] = []
         self.connections = 0
+        self.sessions: Dict[str, str] = {}
         self.lock = threading.Lock()
         self.writing = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
@@ -195,9 +198,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind, name = _kind(self.command, self.path, body)
+        if kind == "send":
+            name = self.proxy.sessions.get(_upload_id(self.path), "")
         with self.proxy.lock:
             fault = self.proxy.fault(kind, name)
-        answer = None if fault in (BUSY, BROKEN, RESET) else self._answer(kind, body)
+        answer = None if fault in (BUSY, BROKEN, RESET) else self._answer(kind, name, body)
         if fault is not None and fault.isdigit():
             answer = _refusal(int(fault))
         outcome = fault or str(answer.status if answer else "")
@@ -208,24 +213,29 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(_garbled(answer) if fault == GARBLED else answer, cut=fault == CUT)
 
-    def _answer(self, kind: str, body: bytes) -> Answer:
+    def _answer(self, kind: str, name: str, body: bytes) -> Answer:
         emulator = self.proxy.emulator
-        if kind == "write" and "ifGenerationMatch=0" in self.path:
+        wanted = re.search(r"ifGenerationMatch=(\d+)", self.path)
+        if kind in ("write", "session", "send") and wanted:
             with self.proxy.writing:
-                if self._is_there(body):
+                if self._generation(name) != wanted[1]:
                     return _refusal(412)
-                return emulator.ask(self.command, self.path, body, dict(self.headers))
-        answer = emulator.ask(self.command, self.path, body, dict(self.headers))
+                answer = emulator.ask(self.command, self.path, body, dict(self.headers))
+        else:
+            answer = emulator.ask(self.command, self.path, body, dict(self.headers))
+        if kind == "session" and answer.status == 200:
+            self.proxy.sessions[_upload_id(answer.headers["Location"])] = name
         if kind == "list" and answer.status == 200:
             return _page(answer, self.path)
         if kind == "read" and answer.status in (200, 206):
             return self._with_headers(answer)
         return answer
 
-    def _is_there(self, body: bytes) -> bool:
+    def _generation(self, name: str) -> str:
         bucket = self.path.split("/b/")[1].split("/")[0]
-        name = urllib.parse.quote(_uploaded_name(body), safe="")
-        return self.proxy.emulator.ask("GET", f"/storage/v1/b/{bucket}/o/{name}").status == 200
+        path = f"/storage/v1/b/{bucket}/o/{_quoted(name)}"
+        answer = self.proxy.emulator.ask("GET", path)
+        return str(json.loads(answer.body)["generation"]) if answer.status == 200 else "0"
 
     def _with_headers(self, answer: Answer) -> Answer:
         path = self.path.split("?")[0].removeprefix("/download")
@@ -259,15 +269,16 @@ class _Handler(BaseHTTPRequestHandler):
 def _kind(method: str, path: str, body: bytes) -> Tuple[str, str]:
     """The kind of a request and the object it is about.
 
-    Kinds: read, write (multipart), list, stat (of an object), bucket; resumable, batch and other
-    ones are Beam's.
+    Kinds: read, write (multipart), session (begins an upload), send (all of its bytes), list, stat
+    (of an object), bucket; batch and other ones are Beam's.
     """
     url = urllib.parse.urlsplit(path)
     objects = _OBJECTS.search(url.path)
     name = urllib.parse.unquote(objects[2] or "") if objects else ""
     if url.path.startswith("/upload/"):
-        multipart = "uploadType=multipart" in url.query
-        return ("write", _uploaded_name(body)) if multipart else ("resumable", "")
+        if "upload_id=" in url.query:
+            return "send", ""
+        return "write" if "uploadType=multipart" in url.query else "session", _uploaded_name(body)
     if url.path.startswith("/batch/"):
         return "batch", ""
     if method != "GET":
@@ -280,8 +291,12 @@ def _kind(method: str, path: str, body: bytes) -> Tuple[str, str]:
 
 
 def _uploaded_name(body: bytes) -> str:
-    """Of a multipart upload, whose first part is a JSON object."""
+    """Of an upload, which begins with a JSON object."""
     return str(json.loads(body[body.index(b"{") : body.index(b"}") + 1])["name"])
+
+
+def _upload_id(url: str) -> str:
+    return urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["upload_id"][0]
 
 
 def _page(answer: Answer, path: str) -> Answer:

@@ -1,31 +1,39 @@
-"""The pages of `docs/` that follow from the code: options, columns of a row, rules of the check.
+"""What follows from the code: pages of `docs/` (options, columns of a row, rules of the check) and
+`containers/template/metadata.json`, the options as a template's parameters.
 
 `make reference` writes them, after a change to either.
 """
 
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any, List
 
+from rembg_beam.pipelines import parameters
 from rembg_beam.pipelines.preflight import anywhere, clusters, dataflow, gpus
 from rembg_beam.pipelines.settings import RunOptions
 from rembg_beam.transforms.elements import Outcome
 from rembg_beam.transforms.folder.manifest import SCHEMA
 from rembg_beam.transforms.setting import REQUIRED, Setting, settings_of
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+METADATA = ROOT / "containers" / "template" / "metadata.json"
 
 _OPTIONS = """# Which options are there?
 
 Each option of `rembg-beam run` is a flag (`--max_bytes 1GB`; hyphens will do), a key of a
-`--config` file (`max_bytes: 1GB`) and an argument of the class it stands under here.
+`--config` file and of [Beam YAML](yaml.md) (`max_bytes: 1GB`), and an argument of the class it
+stands under here.
 `--print_config` shows what holds and where it comes from. Options that the command doesn't know are
 Beam's own.
 
 - switch: `--NAME` and `--no_NAME`; true or false in a file
 - texts, providers, pairs: the flag repeats; a list, or for pairs a mapping, in a file
+- choices: one or more; the flag repeats, or has commas between them; a list in a file
 - bytes: a number, or one with a unit, such as `500MiB` or `2GB`
+- pixels: a number, or megapixels, such as `2MP`
 - networks: a switch, or the names of networks behind it
 - color: a name, `#rrggbb`, or three or four numbers
 - json: an object, as JSON on the command line and as it is in a file
@@ -72,6 +80,11 @@ def checks(page: str) -> str:
     return _between("rules", rules(), page)
 
 
+def metadata() -> str:
+    """The template's parameters, as Dataflow reads them."""
+    return f"{json.dumps(parameters.metadata(), indent=2, ensure_ascii=False)}\n"
+
+
 def _between(name: str, table: str, page: str) -> str:
     between = rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)"
     return re.sub(between, lambda _: f"{table}\n", page, flags=re.DOTALL)
@@ -89,7 +102,7 @@ def _section(cls: Any) -> str:
         "\n| option | kind | default | values | what it means |\n|---|---|---|---|---|",
     ]
     own = [each for each in settings_of(cls).values() if not isinstance(each.kind, type)]
-    return "\n".join([*lines, *map(_line, own)])
+    return "\n".join([*lines, *map(_line, own)]) if own else "\n".join(lines[:2])
 
 
 def _line(each: Setting) -> str:
@@ -121,6 +134,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     (DOCS / "options.md").write_text(options(RunOptions))
+    METADATA.write_text(metadata())
     for name, made in [("rows.md", rows), ("checks.md", checks)]:
         (DOCS / name).write_text(made((DOCS / name).read_text()))
 

@@ -2,6 +2,7 @@
 
 import gzip
 import http.server
+import re
 import socket
 import threading
 import time
@@ -365,6 +366,27 @@ def _bad_header(handler: Any, server: Server, query: str, times: int) -> None:
     handler.wfile.write(body)
 
 
+def _parts(handler: Any, server: Server, query: str, times: int) -> None:
+    """Parts of what lies at the path, and its version; one thing wrong with them by the query."""
+    data = server.pictures[handler.path.partition("?")[0]]
+    told = {"ETag": f'"{zlib.crc32(data)}"', "Last_Modified": "Sat, 28 Nov 2026 12:00:00 GMT"}
+    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", handler.headers.get("Range", ""))
+    if asked is None:
+        handler.answer(200, data, **told)
+        return
+    start, end = int(asked[1]) + (query == "shifted"), int(asked[2]) + 1
+    part = data[start:end][: 10 if query == "short" else None]
+    if not part:
+        handler.answer(416, b"", Content_Range=f"bytes */{len(data)}", **told)
+        return
+    told["Content_Range"] = f"bytes {start}-{min(end, len(data)) - 1}/{len(data)}"
+    if query == "silent":
+        del told["Content_Range"]
+    if query == "packed":
+        told["Content_Encoding"] = "gzip"
+    handler.answer(206, part, **told)
+
+
 BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "two-lengths": _two_lengths,
     "slow": _slow,
@@ -382,6 +404,7 @@ BEHAVIOURS: Dict[str, Callable[[Any, Server, str, int], None]] = {
     "forever": _forever,
     "early-hints": _early_hints,
     "packed": _packed,
+    "parts": _parts,
     "transferred": _transferred,
     "loop": _loop,
     "moved": _moved,

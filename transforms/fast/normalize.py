@@ -2,8 +2,8 @@
 
 rembg computes `(pixel / maximum - mean) / std` in float64 for every pixel and rounds to float32.
 The pixels are bytes and the maximum is one number per picture, so the same arithmetic on the 256
-possible values, once for each maximum, and a lookup give the same bits several times faster. Where
-the loops of `resample` are loaded, theirs is the lookup, too. Nothing here fails.
+possible values of each, done once, and a lookup give the same bits several times faster. Where the
+loops of `resample` are loaded, theirs is the lookup, too. Nothing here fails.
 """
 
 import functools
@@ -20,21 +20,22 @@ def normalize(
     pixels: Any, mean: Three, std: Three
 ) -> "np.ndarray[Tuple[int, int, int, int], np.dtype[np.float32]]":
     """float32 [1, 3, height, width] of uint8 [height, width, 3] of the model's size."""
-    tables = _tables(int(np.max(pixels)), tuple(mean), tuple(std))
+    tables = _tables(tuple(mean), tuple(std))
     tensor = np.empty((1, 3, *pixels.shape[:2]), np.float32)
     if resample.twin.fast() is not None:
         resample.kernels().look_up(tables, np.ascontiguousarray(pixels), tensor[0])
         return tensor
+    table = tables[pixels.max()]
     for channel in range(3):
         # Without `clip` NumPy would write through a buffer; there is nothing to clip.
-        np.take(tables[channel], pixels[..., channel], out=tensor[0, channel], mode="clip")
+        np.take(table[channel], pixels[..., channel], out=tensor[0, channel], mode="clip")
     return tensor
 
 
-@functools.lru_cache(maxsize=512)
-def _tables(maximum: int, mean: Three, std: Three) -> Any:
-    """float32 [3, 256]: of each channel what each level becomes."""
-    brightest: Any = max(np.uint8(maximum), 1e-6)
-    levels = np.arange(256, dtype=np.uint8) / brightest
-    own = [(levels - mean[channel]) / std[channel] for channel in range(3)]
-    return np.stack(own).astype(np.float32)
+@functools.lru_cache(maxsize=8)
+def _tables(mean: Three, std: Three) -> Any:
+    """float32 [256, 3, 256]: of each maximum, in each channel, what each level becomes."""
+    levels = np.arange(256, dtype=np.float64)
+    brightest = np.maximum(levels, 1e-6)[:, np.newaxis]
+    own = [(levels / brightest - mean[channel]) / std[channel] for channel in range(3)]
+    return np.stack(own, axis=1).astype(np.float32)

@@ -8,7 +8,7 @@ where it gives other bits, `twin.fast()` is None and the cutout is rembg's to ma
 a mask of another size than the picture.
 """
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -22,23 +22,43 @@ class PlainCutout:
     Args:
       pixels: of the picture, uint8 [height, width, 3].
       mask: uint8 [height, width].
+      columns: the first of them that is shown, and the first not; None for all.
     """
 
-    def __init__(self, pixels: Any, mask: Any) -> None:
+    def __init__(self, pixels: Any, mask: Any, columns: Optional[Tuple[int, int]] = None) -> None:
         if pixels.shape[:2] != mask.shape:
             raise ValueError(
                 f"a mask of {mask.shape} is not one of a picture of {pixels.shape[:2]}"
             )
         self._pixels = np.ascontiguousarray(pixels)
         self._mask = np.ascontiguousarray(mask)
-        self.shape = (*mask.shape, 4)
+        whole: Tuple[int, int] = (0, mask.shape[1])
+        self._left, self._right = columns or whole
+        self.shape = (mask.shape[0], self._right - self._left, 4)
+
+    def __getitem__(self, part: Tuple[slice, slice]) -> "PlainCutout":
+        """Some of its rows and columns, in a row; nothing is copied."""
+        rows, columns = part
+        left, right, _ = columns.indices(self.shape[1])
+        shown = self._left + left, self._left + right
+        return PlainCutout(self._pixels[rows], self._mask[rows], shown)
+
+    @property
+    def source(self) -> Tuple[Any, Any, int]:
+        """Pixels, mask, and the column from which on they are shown, as the loops take them."""
+        return self._pixels, self._mask, self._left
+
+    @property
+    def alpha(self) -> Any:
+        """uint8 [height, width]: the mask as it is."""
+        return self._mask[:, self._left : self._right]
 
     def __array__(self, dtype: Any = None, copy: Optional[bool] = None) -> Any:
         """uint8 [height, width, 4], RGBA."""
         from . import plain_kernels
 
-        words = np.empty(self._mask.shape, np.uint32)
-        plain_kernels.composite(self._pixels, self._mask, words)
+        words = np.empty(self.shape[:2], np.uint32)
+        plain_kernels.composite(*self.source, words)
         cutout = words.view(np.uint8).reshape(self.shape)
         return cutout if dtype is None else cutout.astype(dtype)
 
@@ -46,9 +66,9 @@ class PlainCutout:
         """uint8 [height, 1 + 4 * width]: its rows as PNG's filter Up makes them, its type first."""
         from . import plain_kernels
 
-        height, width = self._mask.shape
-        rows = np.empty((height, 1 + 4 * width), np.uint8)
-        plain_kernels.up_filtered(self._pixels, self._mask, rows)
+        height, width, channels = self.shape
+        rows = np.empty((height, 1 + channels * width), np.uint8)
+        plain_kernels.up_filtered(*self.source, rows)
         return rows
 
 

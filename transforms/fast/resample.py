@@ -52,32 +52,13 @@ twin = Twin("pictures are resized", _load)
 
 def _resize(pixels: Any, size: Tuple[int, int]) -> Any:
     height, width = pixels.shape[:2]
-    passes = (_to_width, size[0]), (_to_height, size[1])
+    cells = np.ascontiguousarray(pixels).reshape(height, width, -1)
+    resized = np.empty((size[1], size[0], cells.shape[2]), np.uint8)
     # As Pillow's `Image.resize`.
     is_tall = height > width * _TALL and size[1] < height
-    cells = np.ascontiguousarray(pixels).reshape(height, width, -1)
-    for one_way, length in reversed(passes) if is_tall else passes:
-        cells = one_way(cells, length)
-    return cells.reshape(size[1], size[0], *pixels.shape[2:])
-
-
-def _to_width(cells: Any, width: int) -> Any:
-    height, before, channels = cells.shape
-    if before == width:
-        return cells
-    resized = np.empty((height, width, channels), np.uint8)
-    kernels().horizontally(cells, *_weights(before, width), resized)
-    return resized
-
-
-def _to_height(cells: Any, height: int) -> Any:
-    before, width, channels = cells.shape
-    if before == height:
-        return cells
-    resized = np.empty((height, width, channels), np.uint8)
-    weights = _weights(before, height)
-    kernels().vertically(cells.reshape(before, -1), *weights, resized.reshape(height, -1))
-    return resized
+    weights = *_weights(width, size[0]), *_weights(height, size[1])
+    kernels().resize(cells, *weights, is_tall, resized)
+    return resized.reshape(size[1], size[0], *pixels.shape[2:])
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ when the slow way has cost as much; a run of a few pictures ends before. Nothing
 
 import contextlib
 import logging
+import sys
 import threading
 import time
 from typing import Callable, Generic, Iterator, Optional, TypeVar
@@ -18,6 +19,9 @@ F = TypeVar("F")
 # Of a core, spent the slow way: half of what loading takes on a machine that has it compiled. With
 # 0.7 a run over 60 pictures of 1 MP took 2 % longer.
 PAYS_SECONDS = 0.3
+
+# What is left of it where numba is imported already.
+_IMPORTED = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +53,7 @@ class Twin(Generic[F]):
         yield
         with self._lock:
             self._spent += time.thread_time() - start
-            pays = not self._asked and self._spent >= PAYS_SECONDS
+            pays = not self._asked and self._spent >= _pays_seconds()
             self._asked = self._asked or pays
         if pays:
             # Not a daemon: an interpreter that ends while LLVM compiles would crash.
@@ -66,3 +70,7 @@ class Twin(Generic[F]):
         except Exception as error:  # numba without a compiler for this machine
             _log.warning("%s the slow way: %s", self.what, error)
         return self._fast
+
+
+def _pays_seconds() -> float:
+    return PAYS_SECONDS * (_IMPORTED if "numba" in sys.modules else 1)

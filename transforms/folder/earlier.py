@@ -16,13 +16,18 @@ from .. import naming
 from ..elements import FAILED, SKIPPED, WRITTEN, Facts, Source
 from ..sources.lists import BadLine
 from ..store import stores, uris
+from ..store.listed import Listed
 from . import layout
 from .manifest import SCHEMA
 from .resume import EarlierRow
 
 # The columns that are looked at.
-_ASKED = {"uri", "name", "status", "outputs", "extras", "error", "metadata", *Facts._fields}
-_TYPES = {field.name: field.type for field in SCHEMA if field.name in _ASKED}
+_ASKED = {
+    *("uri", "name", "status", "outputs", "options", "extras", "error", "metadata"),
+    *Facts._fields,
+}
+_WHY = {"step", "message"}
+_TYPES = {field.name: field.type for field in SCHEMA if field.name in _ASKED | _WHY}
 
 # Read at once.
 _BATCH_ROWS = 4_096
@@ -45,23 +50,35 @@ class Manifest(NamedTuple):
 
 def manifests(output: str) -> Iterator[Manifest]:
     """The manifest files under an output folder."""
-    folder = uris.join(output, layout.MANIFEST)
-    for file in stores.listing(folder):
-        partition, _, name = file.name.partition("/")
-        if partition.startswith("run=") and name.endswith(".parquet"):
-            yield Manifest(partition.removeprefix("run="), file.uri, file.modified)
+    for file in stores.listing(uris.join(output, layout.MANIFEST)):
+        if found := as_manifest(file, file.name):
+            yield found
 
 
-def rows(manifest: Manifest) -> Iterator[Dict[str, Any]]:
-    """The rows of a manifest file, with the run's id and the file's time."""
+def as_manifest(file: Listed, name: str) -> Optional[Manifest]:
+    """A file of this name below the folder of manifests; None if it is none of rows."""
+    partition, _, rest = name.partition("/")
+    if not partition.startswith("run=") or not rest.endswith(".parquet"):
+        return None
+    return Manifest(partition.removeprefix("run="), file.uri, file.modified)
+
+
+def rows(manifest: Manifest, *, why: bool = False) -> Iterator[Dict[str, Any]]:
+    """The rows of a manifest file, with the run's id and the file's time; with `why`, the step that
+    gave up and its message too."""
+    return rows_of(manifest, stores.read(manifest.uri).data, why=why)
+
+
+def rows_of(manifest: Manifest, data: bytes, *, why: bool = False) -> Iterator[Dict[str, Any]]:
+    """The same of a file that was read."""
     import pyarrow.parquet
 
-    data = stores.read(manifest.uri).data
     try:
         table = pyarrow.parquet.ParquetFile(io.BytesIO(data))
         if absent := _NEEDED - set(table.schema_arrow.names):
             raise ValueError(f"it has no column {', '.join(sorted(absent))}")
-        names = [name for name in table.schema_arrow.names if name in _TYPES]
+        asked = _ASKED | _WHY if why else _ASKED
+        names = [name for name in table.schema_arrow.names if name in asked]
         for batch in table.iter_batches(_BATCH_ROWS, columns=names):
             columns = [_values(column) for column in _typed(batch).columns]
             for values in zip(*columns):
@@ -118,7 +135,7 @@ class EarlierRows(beam.PTransform):
 
 
 # Failures that leave what was there as it was.
-_UNTOUCHED = (naming.OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
+UNTOUCHED = (naming.OutputExists.__name__, FileExistsError.__name__, naming.NameClash.__name__)
 
 # Failures that say nothing of the picture itself, and come again without a change of the inputs.
 _NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__name__)
@@ -127,7 +144,7 @@ _NO_RETRY = (naming.NameClash.__name__, naming.OutputExists.__name__, BadLine.__
 def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow]]]:
     """The row alone, by the name of its picture's output; none of what has no name, or did nothing
     to what was there."""
-    if not row.get("name") or row.get("error") in _UNTOUCHED:
+    if not row.get("name") or row.get("error") in UNTOUCHED:
         return
     facts = None
     if row["outputs"]:
@@ -145,21 +162,27 @@ def keyed_row(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[EarlierRow]]]:
     yield naming.output_name(row["name"], ""), (earlier,)
 
 
-def keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[str, Optional[Source]]]]:
-    """The name of its output -> the run's id, and the picture if it failed."""
+# Sorts rows of one output: the run's id, the time of the file, and, where that holds several of a
+# picture that came again and again, those of success last.
+When = Tuple[str, float, bool]
+
+
+def keyed_by_output(row: Dict[str, Any]) -> Iterator[Tuple[str, Tuple[When, Optional[Source]]]]:
+    """The name of its output -> when the row was written, and the picture if it failed."""
     if not row.get("name") or row.get("error") in _NO_RETRY:
         return
     again = None
     if row["status"] == FAILED:
         again = Source(row["uri"], row["name"], row.get("extras") or "{}", row["metadata"])
-    yield naming.output_name(row["name"], ""), (row["run"], again)
+    when = row["run"], row["at"] or 0.0, again is None
+    yield naming.output_name(row["name"], ""), (when, again)
 
 
-def latest(by_run: Iterable[Tuple[str, Optional[Source]]]) -> Tuple[str, Optional[Source]]:
-    return max(by_run, key=lambda each: each[0])
+def latest(rows: Iterable[Tuple[When, Optional[Source]]]) -> Tuple[When, Optional[Source]]:
+    return max(rows, key=lambda each: each[0])
 
 
-def failed_last(output: Tuple[str, Tuple[str, Optional[Source]]]) -> Iterator[Source]:
+def failed_last(output: Tuple[str, Tuple[When, Optional[Source]]]) -> Iterator[Source]:
     _, (_, again) = output
     if again is not None:
         yield again

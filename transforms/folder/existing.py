@@ -27,11 +27,14 @@ from apache_beam.pvalue import TaggedOutput
 
 from .. import coders as coders
 from .. import naming
-from ..elements import Facts, RunColumns, Source, skipped
+from ..elements import Facts, Source
 from ..models import catalogue
-from ..pictures.cutout import part_suffixes
+from ..outcomes import RunColumns, skipped
+from ..pictures.encode import Encoding
 from ..pictures.options import RemoveOptions
 from ..pictures.prompts import CLOTH_CATEGORIES
+from ..pictures.requested import SHOWS
+from ..pictures.shown import End, ends
 from ..runtime import metrics
 from ..runtime.failures import failure
 from ..store import stores, uris
@@ -41,11 +44,14 @@ from .resume import Action, EarlierRow, OutputFile
 if TYPE_CHECKING:
     from ..remove_background import RemoveBackground
 
+# Of extras, what the names of outputs depend on.
+NAMING = ("outputs", "only_mask", "stack_masks", "cc", "cloth_category")
+
 STEP = "find"
 DONE = "done"
 FAILURES = "failures"
 
-_IS_THERE = "its output is there already, and on_existing is 'skip'"
+IS_THERE = "its output is there already, and on_existing is 'skip'"
 _EXISTS = (
     "{!r} is there already, and on_existing is 'fail'; "
     "'skip' would leave it, 'overwrite' write it again"
@@ -56,37 +62,58 @@ _ANOTHERS = (
 )
 
 
-def outputs(output: str, suffix: str, parts: Sequence[str]) -> Iterator[Tuple[str, OutputFile]]:
+class Ends(NamedTuple):
+    """What the names of a run's files may end with, whatever a picture's extras.
+
+    Attributes:
+      parts: what tells the parts of a picture apart, besides "" for one alone.
+      suffixes: of formats.
+    """
+
+    parts: Tuple[str, ...]
+    suffixes: Tuple[str, ...]
+
+    @classmethod
+    def of(cls, remove: "RemoveBackground") -> "Ends":
+        made = ends(remove.options, remove.encoding, ())
+        kinds = ["", *(f".{name}" for name in {**SHOWS, **dict.fromkeys(remove.options.made())})]
+        masks = CLOTH_CATEGORIES if catalogue.find(remove.config.model).masks else ()
+        every = [*kinds, *(f".{mask}{kind}" for mask in masks for kind in kinds)]
+        # A picture's own outputs may be as the run says, or plain.
+        suffixes = {remove.encoding.suffix, *(end.suffix for end in made)}
+        return cls(tuple(filter(None, every)), tuple(sorted(suffixes)))
+
+
+def outputs(output: str, ends: Ends) -> Iterator[Tuple[str, OutputFile]]:
     """Files under an output folder, by the name `naming.output_name` gives the picture they may
-    belong to; `parts` are suffixes that tell the parts of a picture apart, "" for a single one.
+    belong to.
 
     Left out are such whose names are not UTF-8, which no run wrote.
     """
     for file in stores.listing(output):
         is_utf8 = file.name.encode(errors="ignore").decode() == file.name
-        if layout.is_own(file.name) or not file.name.endswith(suffix) or not is_utf8:
+        if layout.is_own(file.name) or not file.name.endswith(ends.suffixes) or not is_utf8:
             continue
-        name = file.name.removesuffix(suffix)
-        for part in parts:
+        name, dot, rest = file.name.rpartition(".")
+        suffix = dot + rest
+        yield name, OutputFile(suffix, file.uri, file.size, file.modified)
+        for part in ends.parts if name.endswith(ends.parts) else ():
             if name.endswith(part):
-                yield name.removesuffix(part), OutputFile(part, file.uri, file.size, file.modified)
+                end = part + suffix
+                yield name.removesuffix(part), OutputFile(end, file.uri, file.size, file.modified)
 
 
-def parts_of(source: Source, options: RemoveOptions, masks: Tuple[str, ...]) -> Tuple[str, ...]:
-    """The parts that a source's output has, by a model's masks; of senseless extras, any."""
+def ends_of(
+    source: Source, options: RemoveOptions, encoding: Encoding, masks: Tuple[str, ...]
+) -> Tuple[End, ...]:
+    """The ends of the files that a source's output has, by a model's masks; of senseless extras,
+    any."""
     try:
-        if masks and source.extras != "{}":
+        if any(f'"{name}"' in source.extras for name in NAMING):
             options = options.with_extras(json.loads(source.extras))
-        return part_suffixes(options, masks)
+        return ends(options, encoding, masks)
     except (ValueError, TypeError, AttributeError):
-        return ("",)
-
-
-def every_part(remove: "RemoveBackground") -> Tuple[str, ...]:
-    """The suffixes that tell the parts of a picture apart, whatever its extras; see `outputs`."""
-    masks = catalogue.find(remove.config.model).masks
-    of_extras = [f".{name}" for name in CLOTH_CATEGORIES] if masks else []
-    return tuple(dict.fromkeys([*part_suffixes(remove.options, masks), *of_extras, ""]))
+        return (End("", encoding.suffix),)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -115,7 +142,7 @@ class SkipExisting(beam.PTransform):
         files = (
             begin
             | "The output folder" >> beam.Create([remove.output], reshuffle=False)
-            | "List it" >> beam.FlatMap(outputs, remove.encoding.suffix, every_part(remove))
+            | "List it" >> beam.FlatMap(outputs, Ends.of(remove))
         )
         keyed = sources | "Key by output" >> beam.Map(_keyed)
         groups = {"sources": keyed, "files": files}
@@ -159,6 +186,7 @@ class Choice(NamedTuple):
     """What of a run decides what is done with a picture."""
 
     options: RemoveOptions
+    encoding: Encoding
     masks: Tuple[str, ...]
     on_existing: str
     columns: RunColumns
@@ -166,7 +194,11 @@ class Choice(NamedTuple):
     @classmethod
     def of(cls, remove: "RemoveBackground", on_existing: str) -> "Choice":
         masks = catalogue.find(remove.config.model).masks
-        return cls(remove.options, masks, on_existing, remove.columns())
+        return cls(remove.options, remove.encoding, masks, on_existing, remove.columns())
+
+    def ends(self, source: Source) -> Tuple[End, ...]:
+        """Of the names of a source's files."""
+        return ends_of(source, self.options, self.encoding, self.masks)
 
 
 def choose(
@@ -183,14 +215,14 @@ def choose(
     files = list(groups["files"])
     rows = list(itertools.chain.from_iterable(groups.get("rows", ())))
     for source in groups["sources"]:
-        parts = parts_of(source, choice.options, choice.masks)
+        parts = [str(end) for end in choice.ends(source)]
         decision = resume.of_picture(source, parts, files, rows, choice.on_existing, since)
         action, found, difference = decision
         if action is Action.WRITE:
             yield source
         elif action is Action.SKIP:
             known, paths = _facts(rows, found), [file.uri for file in found]
-            row = skipped(source, paths, known, choice.columns, _IS_THERE)
+            row = skipped(source, paths, known, choice.columns, IS_THERE)
             yield TaggedOutput(DONE, metrics.count_outcome(row))
         else:
             form = _EXISTS if action is Action.FAIL_EXISTS else _ANOTHERS

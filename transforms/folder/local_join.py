@@ -19,7 +19,6 @@ from typing import (
     List,
     NamedTuple,
     Optional,
-    Sequence,
     Tuple,
 )
 
@@ -29,9 +28,11 @@ from apache_beam.pvalue import TaggedOutput
 from .. import coders as coders
 from ..elements import Facts, Outcome, Source
 from ..runtime.grouping import Groups
+from ..sources.columns import Columns
 from ..sources.distinct import KeyByName, MergeOrRefuse
-from ..sources.find import FindPictures, ReadLists
-from ..sources.lists import InputList
+from ..sources.find import Named, found_here
+from ..sources.sizes import Sizes
+from ..store import members
 from . import earlier, existing
 from .existing import DONE
 from .manifest import BATCH_ROWS
@@ -48,19 +49,18 @@ class Folder(NamedTuple):
 
     Attributes:
       output: the output folder.
-      suffix, parts: see `existing.outputs`.
+      ends: see `existing.outputs`.
       choice: see `existing.choose`.
     """
 
     output: str
-    suffix: str
-    parts: Tuple[str, ...]
+    ends: existing.Ends
     choice: existing.Choice
 
     @classmethod
     def of(cls, remove: "RemoveBackground", on_existing: str) -> "Folder":
-        parts, choice = existing.every_part(remove), existing.Choice.of(remove, on_existing)
-        return cls(remove.output, remove.encoding.suffix, parts, choice)
+        choice = existing.Choice.of(remove, on_existing)
+        return cls(remove.output, existing.Ends.of(remove), choice)
 
 
 @beam.typehints.with_output_types(Source)
@@ -70,14 +70,17 @@ class JoinLocally(beam.DoFn):
 
     Attributes:
       folder: the output folder, and what is done there.
-      relative_to, input, input_list, retry_failed: of the job, as `RemoveBackgrounds` has them.
+      named: what the job's inputs and lists name.
+      columns, relative_to, retry_failed: of the job, as `RemoveBackgrounds` has them.
+      sizes: where to add those that a listing says; None for nowhere.
     """
 
     folder: Folder
+    named: Named
+    columns: Columns
     relative_to: Optional[str]
-    input: Sequence[str]
-    input_list: Sequence[InputList]
     retry_failed: bool
+    sizes: Optional[Sizes] = None
 
     def __post_init__(self) -> None:
         # Of the process that builds the pipeline.
@@ -98,7 +101,9 @@ class JoinLocally(beam.DoFn):
         done: List[Outcome] = []
         for found in judged:
             if not isinstance(found, TaggedOutput):
-                to_do.add("sources", found.output_name, tuple(found))
+                # Pictures of a shard as they lie there.
+                key = members.order(found.uri) or found.output_name
+                to_do.add("sources", key, tuple(found))
             elif found.tag != DONE:
                 yield found
             elif len(done) < BATCH_ROWS - 1:
@@ -121,17 +126,19 @@ class JoinLocally(beam.DoFn):
     def _found(self) -> Iterator[Any]:
         if self.retry_failed:
             yield from _failed_last(self.folder.output)
-        find = FindPictures(names=self.relative_to is None, exclude=self.folder.output)
-        for pattern in self.input:
-            yield from find.process(pattern)
-        for part in self.input_list:
-            yield from ReadLists().process(part)
+        yield from found_here(
+            self.named,
+            columns=self.columns,
+            relative_to=self.relative_to,
+            exclude=self.folder.output,
+            sizes=self.sizes,
+        )
 
     def _add_what_is_there(self, groups: Groups) -> None:
-        output, suffix, parts, choice = self.folder
+        output, ends, choice = self.folder
         if choice.on_existing == "overwrite":
             return
-        for name, file in existing.outputs(output, suffix, parts):
+        for name, file in existing.outputs(output, ends):
             groups.add("files", name, tuple(file))
         if choice.on_existing == "fail":
             return
@@ -164,11 +171,11 @@ def _failed_last(output: str) -> Iterator[Source]:
     """As `FailedSources`."""
     with Groups() as groups:
         for row in earlier.every_row(output):
-            for name, (run_id, again) in earlier.keyed_by_output(row):
-                groups.add("rows", name, (run_id, again and tuple(again)))
+            for name, (when, again) in earlier.keyed_by_output(row):
+                groups.add("rows", name, (when, again and tuple(again)))
         for name, values in groups:
-            run_id, again = earlier.latest(values["rows"])
-            yield from earlier.failed_last((name, (run_id, again and Source(*again))))
+            when, again = earlier.latest(values["rows"])
+            yield from earlier.failed_last((name, (when, again and Source(*again))))
 
 
 def _is_failure(found: Any) -> bool:

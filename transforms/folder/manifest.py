@@ -1,35 +1,50 @@
 """Manifest: outcomes -> Parquet files under the output folder, one partition per run.
 
-In: `Outcome` rows, bounded. Out: the URIs of the files `OUTPUT/_manifest/run=ID/part-*.parquet`,
+In: `Outcome` rows. Out: the URIs of the files `OUTPUT/_manifest/run=ID/part-*.parquet`,
 `ROWS_PER_FILE` rows in each but the last. All runs together read as one data set:
 
     pyarrow.dataset.dataset("OUTPUT/_manifest", partitioning="hive")
 
 Rows are packed where they come up, so only some bytes of each cross a shuffle. One worker makes the
 files of all, each written whole by `store.stores`: nothing half-finished lies in the data set,
-nothing is renamed, and a repeated bundle writes as many files under the same names. Fails as
-`stores.write` does, and with it the pipeline.
+nothing is renamed, and a repeated bundle writes as many files under the same names. Unbounded rows
+are written window by window, see `panes`. Fails as `stores.write` does, and with it the pipeline.
 """
 
 import datetime
 import io
+import itertools
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple, get_args, get_type_hints
+from typing import (
+    Any,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    get_args,
+    get_type_hints,
+)
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.transforms.window import GlobalWindows
 
 from .. import coders as coders
 from ..elements import Outcome
+from ..setting import REQUIRED, check, documented, setting
 from ..store import stores
-from . import layout
+from . import layout, panes
 
 # Raise it for fewer files; the rows of one are in memory while it is made.
 ROWS_PER_FILE = 100_000
+
+MIME_TYPE = "application/vnd.apache.parquet"
 
 # Packed at once.
 BATCH_ROWS = 1_000
@@ -40,6 +55,8 @@ _TYPES = {
     float: pa.float64(),
     bool: pa.bool_(),
     Sequence[str]: pa.list_(pa.string()),
+    Sequence[int]: pa.list_(pa.int32()),
+    Sequence[float]: pa.list_(pa.float64()),
 }
 
 # Larger than 32 bits hold.
@@ -66,29 +83,75 @@ def new_run_id() -> str:
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{uuid.uuid4().hex[:6]}"
 
 
+def started(run_id: str) -> Optional[float]:
+    """When a run began, in seconds since 1970, as the name that it was given says; else None.
+
+    >>> started("20261128T144119868Z-8e64e5"), started("mine")
+    (1795876879.868, None)
+    """
+    try:
+        day, milliseconds = run_id[:15], int(run_id[15:18])
+        began = datetime.datetime.strptime(f"{day}+0000", "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
+    return began.timestamp() + milliseconds / 1000
+
+
+def run_of(pipeline: beam.Pipeline, run_id: str, is_told: bool) -> Any:
+    """A run's id, as its writers take it. Each launch of a template is a run: there, unless it is
+    told, workers make it, as a side input."""
+    if is_told or not pipeline.options.view_as(GoogleCloudOptions).template_location:
+        return run_id
+    started = pipeline | "The run" >> beam.Create([None], reshuffle=False)
+    return beam.pvalue.AsSingleton(started | "Name the run" >> beam.Map(lambda _: new_run_id()))
+
+
+@documented
 @dataclass(kw_only=True, eq=False)
 class WriteManifest(beam.PTransform):
-    """Writes outcomes as Parquet; see the module's docstring.
+    """Writes outcomes as Parquet, under the folder of their cutouts.
 
-    Attributes:
-      output: the output folder.
-      run: the run's id, letters, digits, `_`, `.` and `-`; `new_run_id()` makes one.
-      rows_per_file: see `ROWS_PER_FILE`.
+    In: a PCollection of outcomes, or of rows with their columns. Out: the URIs of the files.
     """
 
-    output: str
-    run: str
-    rows_per_file: int = ROWS_PER_FILE
+    output: str = setting(REQUIRED, "the output folder", metavar="URI")
+    run: str = setting(
+        "",
+        "the run's id: letters, digits, `_`, `.` and `-`; a new one unless told",
+        more="that of a later run sorts later",
+    )
+    rows_per_file: int = setting(
+        ROWS_PER_FILE,
+        f"rows of each file but the last, default {ROWS_PER_FILE}; those of one file are in memory "
+        "while it is made",
+        minimum=1,
+    )
+    window: float = setting(
+        panes.SECONDS,
+        "of unbounded outcomes, those of so many seconds are in files of their own, by their "
+        "timestamps; default 5m",
+        kind="seconds",
+        minimum=1,
+        metavar="TIME",
+    )
 
     def __post_init__(self) -> None:
         super().__init__()
+        check(self)
+        if not self.output:
+            raise ValueError("output is empty; name the folder of the cutouts")
+        self._is_told = bool(self.run)
+        self.run = self.run or new_run_id()
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.run):
             raise ValueError(f"run={self.run!r} must be letters, digits, '_', '.' and '-' only")
 
     def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        run = run_of(outcomes.pipeline, self.run, self._is_told)
+        more = {"output": self.output, "run": run, "rows_per_file": self.rows_per_file}
+        if not outcomes.is_bounded:
+            return outcomes | "Write windows" >> WriteWindows(window=self.window, **more)
         packed = outcomes | "Take many rows" >> TakeMany() | "Pack the rows" >> beam.Map(pack)
-        write = WritePacked(output=self.output, run=self.run, rows_per_file=self.rows_per_file)
-        return packed | "Write the packed" >> write
+        return packed | "Write the packed" >> WritePacked(**more)
 
 
 class TakeMany(beam.PTransform):
@@ -103,11 +166,34 @@ class TakeMany(beam.PTransform):
 
 
 @dataclass(kw_only=True, eq=False)
+class WriteWindows(beam.PTransform):
+    """`WriteManifest` of unbounded outcomes; its run is what `run_of` gives."""
+
+    output: str
+    run: Any
+    window: float
+    rows_per_file: int = ROWS_PER_FILE
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, outcomes: beam.PCollection) -> beam.PCollection:
+        return (
+            outcomes
+            | "In windows" >> panes.InWindows(self.window)
+            | "One key" >> beam.Map(_keyed).with_output_types(Tuple[str, Outcome])
+            | "Gather rows of a window" >> beam.GroupByKey()
+            | "Write a window's rows"
+            >> beam.ParDo(_WriteWindow(), self.output, self.run, self.rows_per_file)
+        )
+
+
+@dataclass(kw_only=True, eq=False)
 class WritePacked(beam.PTransform):
     """The same of rows that `pack` has packed."""
 
     output: str
-    run: str
+    run: Any
     rows_per_file: int = ROWS_PER_FILE
 
     def __post_init__(self) -> None:
@@ -117,7 +203,7 @@ class WritePacked(beam.PTransform):
         return (
             packed
             | "Gather all rows" >> beam.GroupByKey()
-            | "Write rows" >> beam.FlatMap(_write, self.output, self.run, self.rows_per_file)
+            | "Write rows" >> beam.FlatMap(_write_packed, self.output, self.run, self.rows_per_file)
         )
 
 
@@ -135,19 +221,50 @@ def decode(data: bytes) -> pa.Table:
 
 def pack(outcomes: List[Outcome]) -> Tuple[str, bytes]:
     """Rows as a Parquet file, under the one key of all."""
+    return "all", encode(table(outcomes))
+
+
+def table(outcomes: Sequence[Outcome]) -> pa.Table:
+    """Rows as a table."""
     # By name: those from another process may be of a class that Beam made.
     columns = [[getattr(outcome, name) for outcome in outcomes] for name in SCHEMA.names]
-    return "all", encode(pa.table(columns, schema=SCHEMA))
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _write_packed(
+    packed: Tuple[str, Iterable[bytes]], output: str, run_id: str, rows_per_file: int
+) -> Iterator[str]:
+    return _write(map(decode, packed[1]), output, run_id, rows_per_file)
 
 
 def _write(
-    packed: Tuple[str, Iterable[bytes]], output: str, run_id: str, rows_per_file: int
+    tables: Iterable[pa.Table], output: str, run_id: str, rows_per_file: int, prefix: str = ""
 ) -> Iterator[str]:
-    for number, table in enumerate(_split(map(decode, packed[1]), rows_per_file)):
-        name = f"{layout.run_folder(run_id)}/part-{number:05d}.parquet"
-        yield stores.write(
-            output, name, encode(table), "application/vnd.apache.parquet", durable=True
-        ).uri
+    for number, table in enumerate(_split(tables, rows_per_file)):
+        name = f"{layout.run_folder(run_id)}/part-{prefix}{number:05d}.parquet"
+        yield stores.write(output, name, encode(table), MIME_TYPE, durable=True).uri
+
+
+def _keyed(outcome: Outcome) -> Tuple[str, Outcome]:
+    return "all", outcome
+
+
+class _WriteWindow(beam.DoFn):
+    """Writes the rows of one window that come together."""
+
+    def process(
+        self,
+        rows: Tuple[str, Iterable[Outcome]],
+        output: str,
+        run_id: str,
+        rows_per_file: int,
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[str]:
+        each = iter(rows[1])
+        tables = map(table, iter(lambda: list(itertools.islice(each, BATCH_ROWS)), []))
+        name = panes.pane_name(window, pane)
+        yield from _write(tables, output, run_id, rows_per_file, f"{name}-")
 
 
 def _split(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -11,18 +11,18 @@ output takes back what it wrote. Fails as `stores.read`, `write` and `listing` d
 import json
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from .. import strict_json
 from ..models import catalogue, weights
 from ..models.config import SessionConfig
 from ..pictures.encode import SUFFIXES
-from ..setting import changed
 from ..store import stores, uris
 from ..store.limits import TooLarge
 from ..store.listed import Listed
 from . import layout, resume
 from .earlier import manifests
+from .existing import Ends
 
 if TYPE_CHECKING:
     from ..remove_background import RemoveBackground
@@ -34,6 +34,8 @@ MAX_BYTES = 1_000_000
 REPLACED = "replaced"
 
 _CHECKSUM = "model_checksum"
+_OUTPUT_FORMAT = "output_format"
+_NO_MORE: Mapping[str, Any] = {}
 
 # They tell two models apart whose checksums aren't known before they are fetched.
 _PLACES = ("model_path", "model_dir")
@@ -58,17 +60,23 @@ class Remembered(NamedTuple):
     since: Optional[float] = None
 
 
-def compare(remove: "RemoveBackground", on_existing: str) -> Remembered:
+def compare(
+    remove: "RemoveBackground", on_existing: str, more: Mapping[str, Any] = _NO_MORE
+) -> Remembered:
     """What the record says, and what a run would have it say; nothing is written.
 
     Args:
       remove: what the run does.
       on_existing: "skip", "overwrite" or "fail" what is there already.
+      more: of the run's settings; `output_format` if outputs are no files.
     """
-    output, now = remove.output, settings_of(remove)
+    output, now = remove.output, {**settings_of(remove), **more}
     overwrites = on_existing == "overwrite"
+    if overwrites:
+        _check_can_overwrite(output, now)
     before = _read(output, overwrites)
     if not before and not overwrites:
+        _check_is_free(output, now)
         return Remembered(now, before)
     if not before or _differences(before, now):
         holds = any(file.size for file in _outputs(output))
@@ -81,25 +89,31 @@ def compare(remove: "RemoveBackground", on_existing: str) -> Remembered:
     return Remembered(before if is_told else now, before)
 
 
-def remember(remove: "RemoveBackground", on_existing: str) -> Remembered:
+def remember(
+    remove: "RemoveBackground", on_existing: str, more: Mapping[str, Any] = _NO_MORE
+) -> Remembered:
     """Writes what the folder is made with, unless it says so already; arguments as `compare`."""
-    found = compare(remove, on_existing)
+    found = compare(remove, on_existing, more)
     if found.record != found.before:
         replaces = found.before is not None or on_existing == "overwrite"
         try:
             _write(remove.output, found.record, overwrite=replaces)
         except FileExistsError:  # another run was faster
-            return remember(remove, on_existing)
-    since = _written_at(remove.output) if found.record.get(REPLACED) else None
-    return found._replace(since=since)
+            return remember(remove, on_existing, more)
+    return found._replace(since=since(remove.output, found))
+
+
+def since(output: str, found: Remembered) -> Optional[float]:
+    """Since when outputs are made with what the record says; see `Remembered`."""
+    return _written_at(output) if found.record.get(REPLACED) else None
 
 
 def settle(remove: "RemoveBackground", remembered: Remembered) -> None:
     """After a run: forgets other settings, once nothing that was made with them is left."""
     if remembered.since is None:
         return
-    output, suffix = remove.output, remove.encoding.suffix
-    if all((file.modified or 0) > remembered.since for file in _outputs(output, suffix)):
+    output, suffixes = remove.output, Ends.of(remove).suffixes
+    if all((file.modified or 0) > remembered.since for file in _outputs(output, *suffixes)):
         record = {k: value for k, value in remembered.record.items() if k != REPLACED}
         _rewrite(output, remembered, record)
 
@@ -123,8 +137,10 @@ def settings_of(remove: "RemoveBackground") -> Dict[str, Any]:
     document = {
         "model": session.model,
         _CHECKSUM: _checksum(session),
-        **changed(remove.options, remove.encoding),
+        **remove.changed(),
     }
+    if remove.options.outputs == ("cutout",):  # whether that was said or not
+        document.pop("outputs", None)
     if session.precision != "fp32":
         document["precision"] = session.precision
     if document[_CHECKSUM] is None:
@@ -185,11 +201,36 @@ def _written_at(output: str) -> float:
 
 
 def _outputs(output: str, *suffixes: str) -> Iterator[Listed]:
-    """The pictures in a folder; not what a file browser or a store's console puts there."""
+    """Pictures and shards in a folder; not what a file browser or a store's console puts there."""
     suffixes = suffixes or tuple(SUFFIXES.values())
     for file in stores.listing(output):
-        if file.name.endswith(suffixes) and not layout.is_own(file.name):
+        is_output = file.name.endswith(suffixes) or layout.is_shard(file.name)
+        if is_output and not layout.is_own(file.name):
             yield file
+
+
+def _check_is_free(output: str, now: Dict[str, Any]) -> None:
+    """Raises `OtherSettings` where a run without a record before it would take others' shards for
+    its own."""
+    for file in stores.listing(output, deep=False) if _OUTPUT_FORMAT in now else ():
+        if layout.is_shard(file.name):
+            raise OtherSettings(
+                f"{uris.without_secrets(file.uri)!r} is called as a shard is, and the folder does "
+                "not say that a run made it: shards are never overwritten; give the run an output "
+                "folder of its own"
+            )
+
+
+def _check_can_overwrite(output: str, now: Dict[str, Any]) -> None:
+    """Raises `OtherSettings` where shards would be overwritten, or mixed with files."""
+    is_sharded = _OUTPUT_FORMAT in now
+    for file in _outputs(output):
+        if is_sharded or layout.is_shard(file.name):
+            raise OtherSettings(
+                f"{uris.without_secrets(file.uri)!r} is there, and on_existing is 'overwrite': "
+                "shards are never overwritten, nor mixed with files; give the run an output folder "
+                "of its own"
+            )
 
 
 def _has_ended(output: str) -> bool:
@@ -215,7 +256,9 @@ def _made_otherwise(before: Dict[str, Any], now: Dict[str, Any], output: str) ->
         f"{name} was {json.dumps(before.get(name))} and is {json.dumps(now.get(name))}"
         for name in _differences(before, now)
     )
+    is_sharded = any(_OUTPUT_FORMAT in each for each in (before, now))
+    otherwise = "" if is_sharded else ", or --on_existing overwrite to write all of it again"
     return (
         f"the folder {uris.without_secrets(output)!r} was made with other settings: {differences}. "
-        "Give the run a folder of its own, or --on_existing overwrite to write all of it again"
+        f"Give the run a folder of its own{otherwise}"
     )

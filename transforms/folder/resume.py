@@ -8,18 +8,19 @@ local paths are followed; nothing can fail.
 import enum
 import itertools
 import os
-from typing import Iterator, List, NamedTuple, Optional, Sequence
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from .. import strict_json
 from ..elements import Facts, Source
 from ..store import uris
+from ..store.listed import Listed
 
 
 class OutputFile(NamedTuple):
     """A file in the output folder.
 
     Attributes:
-      part: which part of a picture it is.
+      part: which part of a picture it is: what its name has behind the picture's.
       uri: where it lies.
       size: in bytes.
       modified: when it was written, by the store's clock; None if the store doesn't say.
@@ -157,7 +158,7 @@ def of_picture(
       since: older files were made with other settings; None if none were.
     """
     if on_existing != "fail":
-        files = [file for file in files if _counts(file, since)]
+        files = [file for file in files if counts(file, since)]
     file_of = {file.part: file for file in files}
     found = [file_of[part] for part in parts if part in file_of]
     telling = _telling(rows, found) if found else []
@@ -175,7 +176,7 @@ def of_picture(
     return Decision(decide(case), found, differs)
 
 
-def _counts(file: OutputFile, since: Optional[float]) -> bool:
+def counts(file: Union[OutputFile, Listed], since: Optional[float]) -> bool:
     """Whether a run with these settings may have written the file."""
     if since is None or not file.size:
         return file.size > 0
@@ -190,10 +191,10 @@ def _telling(rows: Sequence[EarlierRow], found: Sequence[OutputFile]) -> List[Ea
     newest = max(file.modified or 0 for file in found)
     telling = [row for row in rows if row.at is None or newest <= row.at]
     telling = [row for row in telling if row.written or row.error or row.empty]
-    return sorted(telling, key=lambda row: row.run_id)
+    return sorted(telling, key=lambda row: (row.run_id, row.at or 0))
 
 
-def difference(source: Source, row: EarlierRow) -> Optional[str]:
+def difference(source: Source, row: Union[EarlierRow, Source]) -> Optional[str]:
     """In what the picture of a row differs from this one; None if they are the same."""
     if source.uri != row.uri and _canonical(source.uri) != _canonical(row.uri):
         return f"was made of {row.uri!r}"

@@ -13,12 +13,15 @@ memory for is run again in halves while nothing else runs there, and batches sta
 import contextlib
 import logging
 import threading
+import time
+import weakref
 from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
-from . import device_memory
+from . import device_lost, device_memory
 from .batch_queue import BatchQueue, Call, Limits
+from .outputs import Check
 from .stand_in import Feeds, Run, StandIn
 
 # By how much of a level, of 255, a batch may always move a mask before it is rounded: pixels that
@@ -68,7 +71,7 @@ class Batching(StandIn):
         most: float = LEVELS,
         alone_exact: bool = True,
         as_map: Callable[[Any], Any] = np.asarray,
-        check: Callable[[Sequence[Any]], None] = lambda outputs: None,
+        check: Check = lambda found: None,
     ) -> None:
         super().__init__(inner)
         self.sizes = tuple(sorted(sizes))
@@ -82,7 +85,13 @@ class Batching(StandIn):
         self._failed = 0
         self._counting = threading.Lock()
         self._gathers = max_size > 1 or at_once is not None
-        self._queue = BatchQueue(self._serve, Limits(max_size, at_once), wait_msecs / 1000)
+        # Not its own method: in a circle the graph would stay until garbage is looked for.
+        serve = weakref.WeakMethod(self._serve)
+        self._queue = BatchQueue(
+            lambda *batch: serve()(*batch),  # type: ignore[misc]
+            Limits(max_size, at_once),
+            wait_msecs / 1000,
+        )
 
     @property
     def max_size(self) -> int:
@@ -100,12 +109,15 @@ class Batching(StandIn):
             run = self._alone(output_names, input_feed, run_options)
             self._count(calls=1)
         else:
+            start = time.perf_counter()
             run = self._queue.put(Call(output_names, input_feed))
-        self.check(run.outputs)
-        return run
+            run = run._replace(waited=time.perf_counter() - start - run.seconds)
+        return run._replace(extremes=self.check(run.outputs))
 
     def _alone(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Run:
-        return Run(self._outputs(names, feeds, options), self.alone_exact)
+        start = time.perf_counter()
+        outputs = self._outputs(names, feeds, options)
+        return Run(outputs, self.alone_exact, time.perf_counter() - start)
 
     def _outputs(self, names: Optional[Sequence[str]], feeds: Feeds, options: Any = None) -> Any:
         with device_memory.told():
@@ -130,8 +142,9 @@ class Batching(StandIn):
             with contextlib.nullcontext() if is_alone else self._queue.alone():
                 self._serve_in_parts(batch)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].error = error
+            if len(batch) == 1 or device_lost.is_meant(error):
+                for call in batch:
+                    call.error = error
                 return
             self._note_failure(len(batch), error)
             for call in batch:
@@ -149,18 +162,19 @@ class Batching(StandIn):
         feeds = {
             name: stacked([call.feeds[name] for call in batch], size) for name in batch[0].feeds
         }
-        outputs = self._outputs(batch[0].names, feeds)
+        whole = self._alone(batch[0].names, feeds)
         self._count(calls=number)
         if number > 1:
             self._failed = 0
         for index, call in enumerate(batch):
-            parts = [output[index : index + 1] for output in outputs]
+            parts = [output[index : index + 1] for output in whole.outputs]
             if size == 1 or self.error == 0:
-                call.run = Run(parts, self.alone_exact)
+                call.run = whole._replace(outputs=parts)
             elif is_faint(self.as_map(parts[0]), self.error, self.most):
-                call.run = self._alone(call.names, call.feeds)
+                alone = self._alone(call.names, call.feeds)
+                call.run = alone._replace(seconds=whole.seconds + alone.seconds)
             else:
-                call.run = Run(parts, False)
+                call.run = whole._replace(outputs=parts, exact=False)
 
     def _padded(self, number: int) -> int:
         """The size of a batch of so many pictures."""

@@ -164,6 +164,10 @@ class SessionConfig:
             return 1
         return 16 if max(size) <= 512 else 4
 
+    def other(self, model: str) -> "SessionConfig":
+        """The configuration of another model, run in the same way."""
+        return replace(self, model=model, model_path=None)
+
     def matting(self, variant: Optional[str]) -> "SessionConfig":
         """The configuration of the ViTMatte that refines this model's masks, in full precision."""
         name = f"vitmatte-{variant or 'small-distinctions-646'}"

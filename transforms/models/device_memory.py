@@ -6,9 +6,8 @@ DirectX. An allocator on the CPU says the same. cuDNN and cuBLAS say that they a
 initialized where there is no room for the handle that a second run at once needs.
 """
 
-import contextlib
 import re
-from typing import Iterator, Optional
+from typing import Optional
 
 _NO_ROOM = re.compile(
     r"Failed to allocate memory|is smaller than requested bytes|out of memory|OutOfMemory"
@@ -26,16 +25,17 @@ class OutOfMemory(RuntimeError):
     """A run of a graph that the provider has no memory for."""
 
 
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Raises `OutOfMemory` in place of an error of onnxruntime's that means it."""
-    try:
-        yield
-    except Exception as error:
-        text = " ".join(str(error).split())
-        if not _NO_ROOM.search(text):
-            raise
-        raise OutOfMemory(_message(text)) from error
+class told:
+    """Raises `OutOfMemory`, in a `with`, in place of an error of onnxruntime's that means it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if isinstance(error, Exception):
+            text = " ".join(str(error).split())
+            if _NO_ROOM.search(text):
+                raise OutOfMemory(_message(text)) from error
 
 
 def asked(text: str) -> Optional[int]:

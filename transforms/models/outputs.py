@@ -1,4 +1,4 @@
-"""What a graph gave for a picture -> nothing, or `BadOutput`: before rembg makes a mask of it.
+"""What a graph gave for a picture -> its map's extremes, or `BadOutput`: before rembg makes a mask.
 
 rembg stretches a map to its own minimum and maximum. No number in it, an infinite one, or two whose
 difference is too large for its type make all of the mask black without a word; another shape dies
@@ -6,10 +6,11 @@ far from its cause. Checked is the first output, the one that rembg looks at.
 """
 
 import functools
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ..fast.stretch import extremes
 from .catalogue import Model
 from .stand_in import Run, StandIn
 
@@ -24,8 +25,16 @@ class BadOutput(ValueError):
     """A model gave for a picture what no mask can be made of."""
 
 
-def checker(model: Model) -> Callable[[Sequence[Any]], None]:
-    """A function that raises `BadOutput` for outputs that this model can't have."""
+Extremes = Tuple[Any, Any]
+Check = Callable[[Sequence[Any]], Optional[Extremes]]
+
+
+def checker(model: Model) -> Check:
+    """A function that raises `BadOutput` for outputs that this model can't have.
+
+    It returns the lowest and the highest number of a map that is to be stretched from one to the
+    other, and None for other outputs.
+    """
     if model.masks:
         # One class for each, and one for the background.
         return functools.partial(_check_classes, number=len(model.masks) + 1)
@@ -49,13 +58,19 @@ class CheckedSam(StandIn):
         return run
 
 
-def _check_map(outputs: Sequence[Any]) -> None:
+def _check_map(outputs: Sequence[Any]) -> Extremes:
     _check_shape(outputs[0], 1)
-    highest, lowest = np.max(outputs[0][:, 0]), np.min(outputs[0][:, 0])
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_finite = np.isfinite(highest - lowest)
-    if not is_finite:
+    lowest, highest = extremes(outputs[0][:, 0])
+    # NaN is not less.
+    if not float(highest) - float(lowest) <= _largest(outputs[0].dtype):
         _refuse(f"its map goes from {lowest} to {highest}, which can't be stretched to a mask")
+    return lowest, highest
+
+
+@functools.cache
+def _largest(dtype: Any) -> float:
+    """The largest number of a type of NumPy's."""
+    return float((np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max)
 
 
 def _check_numbers_alone(outputs: Sequence[Any]) -> None:

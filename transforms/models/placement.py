@@ -123,8 +123,9 @@ def _not_in_use(config: SessionConfig, path: str, in_use: str) -> ProviderNotInU
     reason = _why(path, wanted[0].name, options) or "onnxruntime gave it no such node"
     return ProviderNotInUse(
         f"model {config.model!r} was asked to run on {asked}; in use: {in_use}. Why: {reason}. "
-        f"{wanted[0].label} needs {wanted[0].package} on the worker ({wanted[0].platform}); "
-        "provider_fallback='cpu' would let it run on the CPU"
+        f"{wanted[0].label} needs `pip install '{wanted[0].package}'` on the worker "
+        f"({wanted[0].platform}), without another onnxruntime beside it; provider_fallback='cpu' "
+        "(--provider_fallback cpu) would let it run on the CPU"
     )
 
 

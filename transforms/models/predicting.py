@@ -5,16 +5,19 @@ map to a mask and enlarges that to the picture's size. `members` are for a subcl
 class of rembg's: methods that do the first two and the last by `normalize` and `fast.resample`, and
 leave all else to rembg; only those whose originals are known to do just that. A class with
 `takes_pixels` also takes a picture that has `size` and `pixels` in place of an image of Pillow's,
-and gives it arrays in place of images.
+and gives it arrays in place of images. One with `mask_of` stretches the map by `fast.stretch`, too.
 
 rembg's `predict` returns masks alone, each stretched to its own minimum and maximum, so that a map
-whose peak is 0.001 becomes a mask like any other. So it is called, for each picture, on a copy of
-the session whose graph is a `Recording`. Nothing here fails but what rembg's `predict` raises.
+whose peak is 0.001 becomes a mask like any other. So, but for `mask_of`, it is called, for each
+picture, on a copy of the session whose graph is a `Recording`. Nothing here fails but what rembg's
+`predict` raises.
 """
 
+import contextlib
 import copy
 import inspect
 import re
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
@@ -22,12 +25,22 @@ from PIL import Image
 
 from ..fast.normalize import normalize
 from ..fast.resample import resize
+from ..fast.stretch import extremes, stretch
 from . import catalogue
 from .stand_in import Run, StandIn
 
 # How rembg's `predict` ends for a model with one mask, whatever came before.
-_ENDS = re.compile(
-    r"mask = mask\.resize\(img\.size, Image\.Resampling\.LANCZOS\)\s+return \[mask\]\s*$"
+_END = r"mask = mask\.resize\(img\.size, Image\.Resampling\.LANCZOS\)\s+return \[mask\]\s*$"
+_ENDS = re.compile(_END)
+
+# All that it does for one whose map needs nothing but to be stretched.
+_STRETCHES = re.compile(
+    r"\bort_outs = self\.inner_session\.run\(\s*None,\s*self\.normalize\([\s\d.,()img]*\),\s*\)\s+"
+    r"pred = ort_outs\[0\]\[:, 0, :, :\]\s+"
+    r"ma = np\.max\(pred\)\s+mi = np\.min\(pred\)\s+"
+    r"pred = \(pred - mi\) / \(ma - mi\)\s+pred = np\.squeeze\(pred\)\s+"
+    r"mask = Image\.fromarray\(\(pred(?:\.clip\(0, 1\))? \* 255\)"
+    r"\.astype\(\"uint8\"\), mode=\"L\"\)\s+" + _END
 )
 
 
@@ -66,6 +79,9 @@ def predict(
       Masks of the picture's size, where a flat map gives zeros: uint8 [height, width], or images of
       mode L; and the runs of `inner_session`, none for a session without one.
     """
+    if hasattr(session, "mask_of") and isinstance(session.inner_session, StandIn):
+        mask, run = session.mask_of(picture)
+        return [mask], [run]
     image = picture if getattr(session, "takes_pixels", False) else picture.image
     recorded, runs = _recorded(session)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -105,7 +121,8 @@ def peak(run: Run, model: catalogue.Model) -> float:
     >>> peak(Run([np.array([[[[0.25, 0.5]]]])], True), catalogue.find("u2net"))
     0.5
     """
-    return float(as_map_of(model)(np.max(run.outputs[0][:, 0])))
+    _, highest = run.extremes or extremes(run.outputs[0][:, 0])
+    return float(as_map_of(model)(highest))
 
 
 def members(base: Any) -> Dict[str, Any]:
@@ -115,9 +132,12 @@ def members(base: Any) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     if base.normalize is BaseSession.normalize:
         found["normalize"] = _normalize
-        if _ENDS.search(_source(base.predict)):
+        source = _source(base.predict)
+        if _ENDS.search(source):
             found["predict"] = _predict_of(base)
             found["takes_pixels"] = True
+        if _STRETCHES.search(source):
+            found["mask_of"] = _mask_of(_normalization(base))
     return found
 
 
@@ -145,6 +165,26 @@ def _predict_of(base: Any) -> Any:
         return [enlarged if hasattr(img, "pixels") else Image.fromarray(enlarged)]
 
     return predict
+
+
+def _normalization(base: Any) -> Tuple[Any, ...]:
+    """What the `predict` of a session class of rembg's tells `normalize`, but for the picture."""
+    told: List[Any] = []
+    asked = SimpleNamespace(
+        normalize=lambda img, *arguments: told.extend(arguments),
+        inner_session=SimpleNamespace(run=lambda names, feeds: ()),
+    )
+    with contextlib.suppress(IndexError):  # there is no output
+        base.predict(asked, None)
+    return tuple(told)
+
+
+def _mask_of(normalization: Tuple[Any, ...]) -> Any:
+    def mask_of(self: Any, picture: Any) -> Tuple[Any, Run]:
+        run = self.inner_session.run_one(None, self.normalize(picture, *normalization))
+        return resize(stretch(run.outputs[0][0, 0], run.extremes), picture.size), run
+
+    return mask_of
 
 
 class _OfTheMasksSize:

@@ -28,8 +28,13 @@ LEAN = (*PYMATTING, "jsonschema", "scipy", "skimage")
 _lock = threading.Lock()
 
 
-def import_rembg(deferred: Sequence[str] = PYMATTING) -> ModuleType:
-    """rembg, imported once, without these packages; raises what its import raises."""
+def import_rembg(deferred: Sequence[str] = PYMATTING, *, absent: Sequence[str] = ()) -> ModuleType:
+    """rembg, imported once; raises what its import raises.
+
+    Args:
+      deferred: packages that it is imported without.
+      absent: packages that needn't be installed, which is noticed when they are called.
+    """
     with _lock:
         if "rembg" not in sys.modules:
             left = [
@@ -37,6 +42,7 @@ def import_rembg(deferred: Sequence[str] = PYMATTING) -> ModuleType:
                 for name in deferred
                 if name not in sys.modules and importlib.util.find_spec(name)
             ]
+            left += [name for name in absent if importlib.util.find_spec(name) is None]
             with _deferred(left), contextlib.suppress(Exception):
                 return importlib.import_module("rembg")
         return importlib.import_module("rembg")

@@ -1,15 +1,16 @@
 """A picture, its masks and options -> what `rembg.remove` makes of them.
 
-rembg itself does rembg's work: `cut_out` calls its `remove` with a session that gives those masks,
+rembg itself does rembg's work: its `remove` is called with a session that gives those masks,
 so that every option and later version behaves as rembg does, pixel for pixel. A mask alone needs
-nothing more, and the plain cutout of an RGB picture has an equal, faster twin (`plain`). Of a model
-with several masks (the cloth model) each is cut out by itself.
+nothing more, and the plain cutout of an RGB picture has an equal, faster twin (`plain`). What the
+outputs of a picture are made of is made once, and only if one of them asks for it.
 
-`cut_out` raises what rembg raises, but for pictures that pymatting refuses: those get their
-edges by the next simpler way.
+Fails with what rembg raises, but for pictures that pymatting refuses: those get their edges by the
+next simpler way.
 """
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -17,63 +18,112 @@ from PIL import Image
 from ..fast import plain
 from . import foreground
 from .options import RemoveOptions
-from .picture import Picture
+from .picture import Picture, once
+from .shadow import Shadow, with_shadow
+from .trimap import TrimapWidths, of_mask
 
 # Modes that rembg itself makes RGB of, or takes as they are, before pymatting sees them.
 _MATTED = ("RGB", "RGBA", "CMYK")
 
 Vitmatte = Callable[[str], Any]
 
-
-class Result(NamedTuple):
-    """What became of a picture.
-
-    Attributes:
-      pictures: of its size, by the suffix of their names: one with the suffix "", or one for each
-        mask (".upper"). Arrays, uint8 [height, width] for a mask, [height, width, 4] for a cutout,
-        or images of Pillow's.
-      matting: how soft edges were made, "alpha_matting", "vitmatte" or "decontaminate"; None if
-        they are the mask's.
-    """
-
-    pictures: Dict[str, Any]
-    matting: Optional[str]
+TRIMAP_WIDTHS, NO_SHADOW = TrimapWidths(), Shadow()
 
 
-def part_suffixes(options: RemoveOptions, mask_names: Sequence[str]) -> Tuple[str, ...]:
-    """What tells the results for a picture apart in their names, in the order of its masks.
-
-    >>> part_suffixes(RemoveOptions(), ("upper", "lower"))
-    ('.upper', '.lower')
-    """
-    if not mask_names or options.stack_masks:
-        return ("",)
-    category = options.extras.get("cc") or options.extras.get("cloth_category")
-    return tuple(f".{name}" for name in ((category,) if category else mask_names))
-
-
-def cut_out(
-    picture: Picture,
-    masks: Sequence[Any],
-    options: RemoveOptions,
-    *,
-    mask_names: Sequence[str] = (),
-    vitmatte: Optional[Vitmatte] = None,
-) -> Result:
-    """What `rembg.remove` makes of a picture whose masks are known.
+class Materials:
+    """What the outputs of a picture are made of, for one mask, or several that are one output's.
 
     Args:
       picture: of any mode, upright.
       masks: that the model found, of the picture's size: uint8 [height, width] or mode L.
       options: this picture's.
-      mask_names: of a model with several masks, in the order of its `predict`.
       vitmatte: a variant of ViTMatte -> onnxruntime's session; None for rembg's own.
+      trimap: how wide the unsure band of a trimap is.
+      shadow: what shadow the subject throws.
     """
-    suffixes = part_suffixes(options, mask_names)
-    groups = [masks] if suffixes == ("",) else [[mask] for mask in masks]
-    removed = [_removed(picture, group, options, vitmatte) for group in groups]
-    pictures = {suffix: image for suffix, (image, _) in zip(suffixes, removed, strict=True)}
-    return Result(pictures, removed[0][1])
+
+    def __init__(
+        self,
+        picture: Picture,
+        masks: Sequence[Any],
+        options: RemoveOptions,
+        vitmatte: Optional[Vitmatte] = None,
+        trimap: TrimapWidths = TRIMAP_WIDTHS,
+        shadow: Shadow = NO_SHADOW,
+    ) -> None:
+        self.picture = picture
+        self.options = options
+        # How soft edges were made, "alpha_matting", "vitmatte" or "decontaminate"; None if they are
+        # the mask's, or no cutout was made.
+        self.matting: Optional[str] = None
+        self._masks = masks
+        self._vitmatte = vitmatte
+        self._trimap = trimap
+        self._shadow = shadow
+        shows = {each.shows for each in options.requested()}
+        self._makes_mask = bool(shows & {"mask", "trimap"})
+        self._makes_alpha = "alpha" in shows
+
+    @once
+    def mask(self) -> Any:
+        """The mask as rembg gives it; several one above the other."""
+        import rembg
+
+        if len(self._masks) == 1 and not self.options.post_process_mask:
+            return np.asarray(self._masks[0])
+        asked = {"only_mask": True, "post_process_mask": self.options.post_process_mask}
+        more = {**self.options.extras, **asked, "session": _Predicted(self._masks)}
+        return rembg.remove(self.picture.image, **more)
+
+    @once
+    def trimap(self) -> Any:
+        """What matting has to find out, uint8 [height, width]."""
+        mask = as_image(self.mask).convert("L")  # rembg stacks several as RGBA
+        return of_mask(np.asarray(mask), self._trimap)
+
+    @once
+    def cutout(self) -> Any:
+        """The cutout as rembg gives it, over its shadow if there is one."""
+        color = self.options.bgcolor
+        if not self._shadow.shadow and (color is None or not self._makes_alpha):
+            return self._removed(self.options)
+        shown = as_image(self.transparent).convert("RGBA")
+        if self._shadow.shadow:
+            shown = with_shadow(shown, self._shadow)
+        if color is None:
+            return shown
+        from rembg.bg import apply_background_color
+
+        return apply_background_color(shown, color)
+
+    @once
+    def transparent(self) -> Any:
+        """The cutout alone, without what `bgcolor` and a shadow put behind it."""
+        if self.options.bgcolor is None and not self._shadow.shadow:
+            return self.cutout
+        return self._removed(replace(self.options, bgcolor=None))
+
+    @property
+    def alpha(self) -> Any:
+        """The opacity of the cutout, uint8 [height, width]."""
+        cutout = self.transparent
+        if isinstance(cutout, plain.PlainCutout):
+            return cutout.alpha
+        return np.asarray(as_image(cutout).getchannel("A"))
+
+    def _removed(self, options: RemoveOptions) -> Any:
+        masks = self._masks
+        if self._makes_mask and options.post_process_mask and len(masks) == 1:  # once, for both
+            masks, options = [self.mask], replace(options, post_process_mask=False)
+        removed, self.matting = _removed(self.picture, masks, options, self._vitmatte)
+        return removed
+
+
+def as_image(picture: Any) -> Image.Image:
+    """An image of Pillow's, of what may be an array."""
+    if isinstance(picture, Image.Image):
+        return picture
+    return Image.fromarray(np.asarray(picture))
 
 
 class _Predicted:
@@ -94,9 +144,7 @@ def _removed(
     options: RemoveOptions,
     vitmatte: Optional[Vitmatte],
 ) -> Tuple[Any, Optional[str]]:
-    """The result, and how its soft edges were made."""
-    if len(masks) == 1 and options.is_mask_alone():
-        return np.asarray(masks[0]), None
+    """The cutout, and how its soft edges were made."""
     if len(masks) == 1 and options.is_plain() and picture.is_opaque_rgb:
         return _plain(picture, masks, options), None
     if not options.uses_pymatting():

@@ -1,13 +1,14 @@
 """Encoded bytes -> an upright picture.
 
 In: the bytes of a file. Out: its first frame, fully read, turned as its EXIF orientation says
-(one that can't be read is ignored), in a mode that rembg takes (`modes`), with the ICC profile of
-its colours if they are RGB or grey. Fails with a
+(one that can't be read is ignored), in a mode that rembg takes (`modes`), with what else the file
+tells, such as the ICC profile of its colours if they are RGB or grey. Fails with a
 `DecodeError` whose class says what the bytes are: `EmptyFile`, `NotAPicture`, `TooManyPixels` and
 `TooManyParts` (both seen before anything is decoded), `TruncatedPicture` or, for anything else a
 decoder stumbles over, `BrokenPicture`.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -29,7 +30,9 @@ from .errors import (
     TooManyPixels,
     TruncatedPicture,
 )
+from .keep import metadata_of
 from .modes import as_rembg_takes_it, cutouts_profile
+from .not_pictures import what_it_is
 from .picture import Picture
 from .srgb import in_srgb
 
@@ -45,6 +48,9 @@ LARGEST_SIDES = {"JPEG": 65_500, "AVIF": 32_768}
 
 # What Pillow's decoders raise for a header that only looks like theirs.
 _NOT_OF_THIS_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
+
+# Orientations of EXIF's whose width is the upright picture's height.
+_ON_A_SIDE = (5, 6, 7, 8)
 
 # Pillow's words for a size of 0, among others.
 _SAYS_NOTHING = ("not identified by this driver",)
@@ -74,11 +80,12 @@ def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise
     except _DECODER_ERRORS as error:
         raise _explained(error, f"a header in {len(data)} bytes") from error
-    _check_size(str(image.format), image.size, max_pixels)
+    check_size(str(image.format), image.size, max_pixels)
     return image
 
 
-def _check_size(format: str, size: Tuple[int, int], max_pixels: int) -> None:
+def check_size(format: str, size: Tuple[int, int], max_pixels: int) -> None:
+    """Raises `TooManyPixels` for a picture, of a format and (width, height), that is too large."""
     width, height = size
     if width * height > max_pixels:
         raise TooManyPixels(
@@ -114,17 +121,32 @@ def decode(
     if is_plain and not by_profile:
         pixels = decode_jpeg(data)
         if pixels is not None:
-            return Picture(pixels=pixels, icc_profile=cutouts_profile(image))
+            return Picture(pixels=pixels, metadata=metadata_of(image, cutouts_profile(image)))
     size = f"{image.format} of {image.width}x{image.height} in {len(data)} bytes"
+    return as_picture(image, size, to_srgb=to_srgb, data=data)
+
+
+def as_picture(
+    image: Image.Image, name: str, *, to_srgb: bool = False, data: Optional[bytes] = None
+) -> Picture:
+    """The picture of an image of Pillow's, which stays as it is but for being loaded.
+
+    Args:
+      image: of any mode, upright or not; its pixels may still lie in its file.
+      name: what an error calls it.
+      to_srgb: as in `decode`.
+      data: the bytes of its file, if there is one.
+    """
     try:
         image.load()
     except _DECODER_ERRORS as error:
-        raise _explained(error, size) from error
+        raise _explained(error, name) from error
     upright = as_rembg_takes_it(_upright(image))
-    if by_profile:
+    if to_srgb and "icc_profile" in image.info:
         upright = in_srgb(upright)
-    animated = _is_animated(image)
-    return Picture(upright, animated=animated, icc_profile=cutouts_profile(upright))
+    is_turned = _orientation(image) in _ON_A_SIDE
+    metadata = metadata_of(image, cutouts_profile(upright), data=data, turned=is_turned)
+    return Picture(upright, animated=_is_animated(image), metadata=metadata)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -137,8 +159,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        ImageOps.exif_transpose(image, in_place=True)
-        return image
+        is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if is_turned else image
     except _DECODER_ERRORS:
         # rembg would stumble over it again.
         without = image.copy()
@@ -164,9 +186,10 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
     for name, reason in refused.items():
         raise _unreadable(name, reason, data, max_pixels) from reason
     start = data[:16].decode("ascii", "backslashreplace")
+    what = what_it_is(data)
     raise NotAPicture(
         f"its {len(data)} bytes are in no known picture format ({', '.join(_formats())}); they "
-        f"start with {start!r}"
+        f"start with {start!r}{f'. It is {what}' if what else ''}"
     )
 
 
@@ -174,23 +197,27 @@ def _formats_of(data: bytes) -> Iterator[str]:
     """Those that the bytes start as."""
     for name in _formats():
         _, accept = Image.OPEN[name]
-        if accept is None or accept(data[:16]) is True:
-            yield name
+        with contextlib.suppress(struct.error):  # of a few bytes
+            if accept is None or accept(data[:16]) is True:
+                yield name
 
 
 def _unreadable(name: str, error: Exception, data: bytes, max_pixels: int) -> DecodeError:
     """What is wrong with a file that starts as a format and can't be opened as such."""
+    header = f"{name}'s header in {len(data)} bytes"
+    if isinstance(error.__cause__, struct.error):  # as Pillow's `ImageFile` raises it
+        return _explained(error.__cause__, header)
     size = largest_ispe(data) if name in ("AVIF", "HEIF") else None
     if size is not None:
         try:
-            _check_size(name, size, max_pixels)
+            check_size(name, size, max_pixels)
         except TooManyPixels as too_many:
             return too_many
     if str(error) in _SAYS_NOTHING:
         why = "it has no pixels, or pixels of an unknown kind"
     else:
         why = str(error) or type(error).__name__
-    return _explained(ValueError(why), f"{name}'s header in {len(data)} bytes")
+    return _explained(ValueError(why), header)
 
 
 @functools.cache
@@ -204,6 +231,8 @@ def _formats() -> Tuple[str, ...]:
 
 def _explained(error: Exception, size: str) -> DecodeError:
     text = str(error) or type(error).__name__
+    if isinstance(error, struct.error):
+        return TruncatedPicture(f"the picture ends early: {size}")
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return TruncatedPicture(f"the picture ends early ({text}): {size}")
     return BrokenPicture(f"the picture can't be decoded ({text}): {size}")

@@ -10,10 +10,8 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from ..fast.subject import FOREGROUND
 from .options import RemoveOptions
-
-# The level from which a pixel counts as foreground.
-FOREGROUND = 128
 
 
 class EmptyMask(ValueError):

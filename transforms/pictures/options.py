@@ -4,12 +4,14 @@ In: arguments. Out: `RemoveOptions`. Fails with `ValueError` for values out of r
 combinations of which rembg would silently drop a part.
 """
 
+import functools
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..setting import check, documented, setting, settings_of
-from . import prompts
+from . import prompts, requested
+from .requested import SHOWS, Output
 
 VITMATTE_MODELS = (
     "small-distinctions-646",
@@ -24,13 +26,15 @@ _THRESHOLDS = (
     "alpha_matting_erode_size",
 )
 
+_OF_CUTOUTS = ("bgcolor", "putalpha", "decontaminate", "alpha_matting", "vitmatte")
+
 _SWITCHES = (
     *("only_mask", "post_process_mask", "putalpha", "alpha_matting", "decontaminate", "vitmatte"),
 )
 
 # What rembg knows nothing of.
 _OURS = (
-    *("extras", "stack_masks", "to_srgb"),
+    *("outputs", "extras", "stack_masks", "to_srgb"),
     *("alpha_matting_max_pixels", "empty_mask", "empty_mask_peak"),
 )
 
@@ -45,6 +49,16 @@ class RemoveOptions:
     """The arguments of `rembg.remove`, by its names and with its defaults."""
 
     only_mask: bool = setting(False, "write the mask in place of the cutout", more="of mode L")
+    outputs: Optional[Tuple[Union[str, Output], ...]] = setting(
+        None,
+        "what is made of a picture, of several each with its name before the suffix "
+        "(a.jpg.cutout.png, a.jpg.mask.png), from one run of the model; with a longest side and a "
+        "format of its own: cutout512.webp; default: the cutout",
+        more="in a file mappings too, and in Python `Output` records; the mask is what `only_mask` "
+        "makes, and alone it is `only_mask`",
+        kind="outputs",
+        rule=requested.RULE,
+    )
     post_process_mask: bool = setting(
         False, "open, blur and binarise the mask", more="at 127, of 255"
     )
@@ -120,6 +134,8 @@ class RemoveOptions:
         object.__setattr__(self, "extras", dict({} if self.extras is None else self.extras))
         if self.bgcolor is not None:
             object.__setattr__(self, "bgcolor", _color(self.bgcolor))
+        if self.outputs is not None:
+            self._settle_outputs()
         self._refuse_what_rembg_would_drop()
         self._check_thresholds()
         own = sorted(_option_names() & set(self.extras))
@@ -130,16 +146,42 @@ class RemoveOptions:
             )
         _check_extras(self.extras)
 
-    def is_opaque(self) -> bool:
-        """Whether every pixel of the result is opaque, as JPEG needs it."""
-        return self.only_mask or (self.bgcolor is not None and self.bgcolor[3] == 255)
+    def requested(self) -> Tuple[Output, ...]:
+        """What is made of a picture, in order."""
+        return self._requested
+
+    @functools.cached_property
+    def _requested(self) -> Tuple[Output, ...]:
+        asked = ("mask",) if self.only_mask else self.outputs or ("cutout",)
+        return requested.in_order(asked)
+
+    def made(self) -> Tuple[str, ...]:
+        """The names of what is made.
+
+        >>> RemoveOptions().made(), RemoveOptions(outputs=("mask", "cutout512")).made()
+        (('cutout',), ('cutout512', 'mask'))
+        """
+        return tuple(each.name for each in self.requested())
+
+    def makes_cutout(self) -> bool:
+        """Whether anything is made of the cutout, and not of the mask alone."""
+        return any(SHOWS[each.shows].of_cutout for each in self.requested())
+
+    def is_opaque(self, output: Output) -> bool:
+        """Whether every pixel of an output is opaque, as JPEG needs it."""
+        return output.is_grey or (self.bgcolor is not None and self.bgcolor[3] == 255)
 
     def uses_pymatting(self) -> bool:
         """Whether rembg estimates colours of the foreground, with pymatting."""
-        return not self.only_mask and (self.alpha_matting or self.decontaminate or self.vitmatte)
+        is_soft = self.alpha_matting or self.decontaminate or self.vitmatte
+        return is_soft and self.makes_cutout()
 
     def is_plain(self) -> bool:
         """Whether nothing but the plain cutout is asked for."""
+        return self._is_plain
+
+    @functools.cached_property
+    def _is_plain(self) -> bool:
         return not any(getattr(self, name) for name in (*_SWITCHES, "bgcolor"))
 
     def is_mask_alone(self) -> bool:
@@ -154,10 +196,17 @@ class RemoveOptions:
         return None
 
     def bytes_per_pixel(self) -> int:
-        """About what a picture takes in work, decoded, cut out and encoded; measured."""
-        if self.only_mask or not self.uses_pymatting():
-            return 28 if self.is_plain() or self.is_mask_alone() else 40
-        return 1200 if self.alpha_matting else 170
+        """About what a picture takes in work, decoded, cut out and encoded; measured.
+
+        Files of further outputs are held until all are made; what frames take is told by `frames`.
+
+        >>> RemoveOptions(outputs=("cutout", "mask", "alpha")).bytes_per_pixel()
+        30
+        """
+        more = sum(1 if each.is_grey else 6 for each in self.requested()[1:])
+        if not self.uses_pymatting():
+            return more + (28 if self.is_plain() or self.is_mask_alone() else 40)
+        return more + (1200 if self.alpha_matting else 170)
 
     def bounded(self, size: Tuple[int, int]) -> "RemoveOptions":
         """These options, `decontaminate` for `alpha_matting` if (width, height) is too large."""
@@ -168,8 +217,7 @@ class RemoveOptions:
     def without_matting(self, decontaminate: bool = False) -> "RemoveOptions":
         """These options without what makes soft edges, or with `decontaminate` alone."""
         names = (*_THRESHOLDS, "alpha_matting", "vitmatte", "vitmatte_model")
-        changed = {name: settings_of(RemoveOptions)[name].default for name in names}
-        return replace(self, **changed, decontaminate=decontaminate and not self.putalpha)
+        return replace(self, **_defaults(names), decontaminate=decontaminate and not self.putalpha)
 
     def arguments(self) -> Dict[str, Any]:
         """The keyword arguments for `rembg.remove` that differ from its defaults."""
@@ -183,20 +231,47 @@ class RemoveOptions:
     def with_extras(self, extras: Mapping[str, Any]) -> "RemoveOptions":
         """These options with a picture's own over them: options by name, the rest for the model.
 
+        Of a picture that asks for no cutout the run's options of cutouts are no matter, as rembg
+        leaves a mask as it is.
+
         >>> RemoveOptions(putalpha=True).with_extras({"putalpha": False}).putalpha
         False
         """
         names = _option_names()
         own = {name: value for name, value in extras.items() if name in names}
+        if "outputs" in own or own.get("only_mask"):
+            own = {"outputs": None, "only_mask": False, **own}
+        if own.get("outputs") is not None:
+            own["outputs"] = requested.of_picture(own["outputs"], self.requested())
+        made = ("mask",) if own.get("only_mask") else own.get("outputs")
+        if made and not any(SHOWS[each.shows].of_cutout for each in requested.in_order(made)):
+            own = {**_defaults((*_OF_CUTOUTS, *_THRESHOLDS, "vitmatte_model")), **own}
         model = {name: value for name, value in extras.items() if name not in names}
         return replace(self, **own, extras={**self.extras, **model})
 
+    def _settle_outputs(self) -> None:
+        """Brings them into one order and form, and writes the mask alone in one way."""
+        try:
+            ordered = tuple(each.short() for each in requested.in_order(self.outputs))
+        except ValueError as error:
+            raise ValueError(f"outputs={self.outputs!r} {error}") from error
+        is_mask = ordered == ("mask",)
+        if self.only_mask and not is_mask:
+            raise ValueError(
+                f"only_mask with outputs={','.join(map(str, ordered))} makes no sense: only_mask "
+                "gives the mask alone; leave it out, or outputs"
+            )
+        object.__setattr__(self, "only_mask", is_mask)
+        object.__setattr__(self, "outputs", None if is_mask else ordered)
+
     def _refuse_what_rembg_would_drop(self) -> None:
-        rules = {
-            "only_mask": (
-                ("bgcolor", "putalpha", "decontaminate", "alpha_matting", "vitmatte"),
+        if not self.makes_cutout():
+            self._refuse_with(
+                "only_mask" if self.only_mask else f"outputs={','.join(self.made())}",
+                _OF_CUTOUTS,
                 "gives the mask itself, which they would not touch",
-            ),
+            )
+        rules = {
             "vitmatte": (
                 ("alpha_matting", "decontaminate"),
                 "replaces the one and includes the other",
@@ -205,13 +280,14 @@ class RemoveOptions:
             "putalpha": (("decontaminate",), "keeps the colours that this would change"),
         }
         for option, (others, why) in rules.items():
-            both = [name for name in others if getattr(self, name)]
-            if getattr(self, option) and both:
-                raise ValueError(
-                    f"{option} with {' and '.join(both)} makes no sense: {option} {why}"
-                )
+            if getattr(self, option):
+                self._refuse_with(option, others, why)
         if self.vitmatte_model is not None and not self.vitmatte:
             raise ValueError("vitmatte_model needs vitmatte=True")
+
+    def _refuse_with(self, option: str, others: Tuple[str, ...], why: str) -> None:
+        if both := " and ".join(name for name in others if getattr(self, name)):
+            raise ValueError(f"{option} with {both} makes no sense: {option} {why}")
 
     def _check_thresholds(self) -> None:
         for name in _THRESHOLDS:
@@ -225,6 +301,10 @@ class RemoveOptions:
                 f"alpha_matting_background_threshold={background} must be below "
                 f"alpha_matting_foreground_threshold={foreground}"
             )
+
+
+def _defaults(names: Sequence[str]) -> Dict[str, Any]:
+    return {name: settings_of(RemoveOptions)[name].default for name in names}
 
 
 def _option_names() -> Set[str]:

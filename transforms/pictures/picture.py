@@ -4,11 +4,30 @@ rembg works on Pillow images; the loops that replace parts of its work take arra
 what the decoder gave and makes the other once, when it is needed. Nothing here fails.
 """
 
-import functools
-from typing import Any, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 from PIL import Image
+
+from .keep import NOTHING, Metadata
+
+
+class once:
+    """A property that is made when it is first asked for, and kept; by one thread at a time.
+
+    `functools.cached_property` of Python 3.11 holds one lock for all pictures while it makes it.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        made = instance.__dict__[self._name] = self._make(instance)
+        return made
 
 
 class Picture:
@@ -18,7 +37,7 @@ class Picture:
       image: of Pillow's, in a mode that rembg takes; None if there are pixels.
       pixels: uint8 [height, width, 3]; None if there is an image.
       animated: whether the file has more frames or pages, of which this is the first.
-      icc_profile: of its colours, if they are RGB or grey.
+      metadata: what its file tells besides, the profile only if its colours are RGB or grey.
     """
 
     def __init__(
@@ -27,12 +46,16 @@ class Picture:
         *,
         pixels: Any = None,
         animated: bool = False,
-        icc_profile: Optional[bytes] = None,
+        metadata: Metadata = NOTHING,
     ) -> None:
         self._image = image
         self._pixels = pixels
         self.animated = animated
-        self.icc_profile = icc_profile
+        self.metadata = metadata
+
+    @property
+    def icc_profile(self) -> Optional[bytes]:
+        return self.metadata.icc_profile
 
     @property
     def size(self) -> Tuple[int, int]:
@@ -58,12 +81,12 @@ class Picture:
             self._image.mode == "RGB" and not self._image.has_transparency_data
         )
 
-    @functools.cached_property
+    @once
     def image(self) -> Image.Image:
         """It as Pillow has it, not to be changed."""
         return Image.fromarray(self._pixels) if self._image is None else self._image
 
-    @functools.cached_property
+    @once
     def pixels(self) -> Any:
         """uint8 [height, width, 3]: it in RGB, as `Image.convert` makes it."""
         if self._pixels is not None:

@@ -4,7 +4,7 @@ In: elements of a bundle. Out: what `emit` makes of each result, in the order th
 each with the window, timestamp and pane of its own element. A subclass says:
 
 - `work(element)` runs in a pool thread, knows no Beam and touches no counter;
-- `emit(element, result, seconds)` runs on the bundle's thread; it counts, tags and yields;
+- `emit(element, result, took)` runs on the bundle's thread; it counts, tags and yields;
 - `lease(element)`, if it has one, accounts for the memory of an element until its work is done.
 
 What can't be done now, because somebody has to be waited for, returns `Later`: its thread goes on
@@ -64,11 +64,34 @@ class Later(NamedTuple):
     again: Callable[[], Any]
 
 
+class Took(NamedTuple):
+    """Seconds that a thread worked on an element, and that it waited before: for a free thread, or
+    put off."""
+
+    seconds: float
+    waited: float
+
+
+class Done(NamedTuple):
+    """What a call in a pool thread gave, the seconds it took, and when it ended."""
+
+    result: Any
+    seconds: float
+    ended: float
+
+    def took(self, arrived: float, before: float = 0.0) -> Took:
+        """By an element that came at this time, and took so many seconds in earlier calls."""
+        seconds = before + self.seconds
+        return Took(seconds, self.ended - arrived - seconds)
+
+
 class _Element(NamedTuple):
-    """An element, which of the bundle's it is, what is to be done, and what it took so far."""
+    """An element, which of the bundle's it is, when it came, what is to be done, and what it took
+    so far."""
 
     windowed: WindowedValue
     number: int
+    arrived: float
     call: Callable[[], Any]
     was_put_off: bool = False
     seconds: float = 0.0
@@ -98,7 +121,7 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
     def work(self, element: In) -> Union[Result, Later]:
         raise NotImplementedError
 
-    def emit(self, element: In, result: Result, seconds: float) -> Iterable[Any]:
+    def emit(self, element: In, result: Result, took: Took) -> Iterable[Any]:
         raise NotImplementedError
 
     def lease(self, element: In) -> ContextManager[Any]:
@@ -116,10 +139,11 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         element: In,
         windowed: Any = beam.DoFn.WindowedValueParam,
     ) -> Iterator[Any]:
+        arrived = time.perf_counter()
         while self._is_full():
             yield from self._hand_on(block=True)
         self._count += 1
-        self._submit(_Element(windowed, self._count, partial(self.work, element)))
+        self._submit(_Element(windowed, self._count, arrived, partial(self.work, element)))
         yield from self._hand_on(block=False)
 
     def finish_bundle(self) -> Iterator[Any]:
@@ -129,7 +153,7 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
     def _forget(self) -> None:
         # Of futures that have ended; made with the first, since it can't be pickled.
         self._queue: Optional[SimpleQueue[Future[Any]]] = None
-        self._pending: Dict[Future[Tuple[Union[Result, Later], float]], _Element] = {}
+        self._pending: Dict[Future[Done], _Element] = {}
         # By the time that they wait for; and what has waited long enough, in the order it came.
         self._put_off: List[Tuple[float, int, _Element]] = []
         self._due: List[Tuple[int, _Element]] = []
@@ -143,7 +167,7 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
 
     def _submit(self, element: _Element) -> None:
         lease = self.lease(element.windowed.value)
-        future = pool(self.step, self.threads).submit(_timed, element.call, lease)
+        future = pool(self.step, self.threads).submit(timed, element.call, lease)
         self._pending[future] = element
         self._resumed += element.was_put_off
         if self._queue is None:
@@ -152,17 +176,19 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
 
     def _hand_on(self, block: bool) -> Iterator[Any]:
         self._resume()
-        for element, (result, seconds) in self._ready(block):
-            seconds += element.seconds
+        for element, done in self._ready(block):
+            result, took = done.result, done.took(element.arrived, element.seconds)
             if isinstance(result, Later):
                 at = time.monotonic() + result.seconds
-                element = _Element(element.windowed, element.number, result.again, True, seconds)
+                element = element._replace(
+                    call=result.again, was_put_off=True, seconds=took.seconds
+                )
                 heapq.heappush(self._put_off, (at, element.number, element))
                 continue
-            for output in self.emit(element.windowed.value, result, seconds):
+            for output in self.emit(element.windowed.value, result, took):
                 yield _with_window_of(element.windowed, output)
 
-    def _ready(self, block: bool) -> Iterator[Tuple[_Element, Tuple[Any, float]]]:
+    def _ready(self, block: bool) -> Iterator[Tuple[_Element, Done]]:
         """The elements that are done; with `block`, after a wait for one, or for one put off."""
         timeout = self._patience() if block else 0
         if not self._pending:
@@ -204,11 +230,14 @@ class ConcurrentDoFn(beam.DoFn, Generic[In, Result]):
         return max(self.threads // 2, 1)
 
 
-def _timed(call: Callable[[], Any], lease: ContextManager[Any]) -> Tuple[Any, float]:
+def timed(call: Callable[[], Any], lease: ContextManager[Any]) -> Done:
+    """What becomes of a call in a pool thread; the lease ends with it."""
     start = time.perf_counter()
     try:
         with lease:
-            return call(), time.perf_counter() - start
+            result = call()
+            ended = time.perf_counter()
+            return Done(result, ended - start, ended)
     except SystemExit as error:
         # In a pool thread it would end nothing, and on the bundle's thread hang the worker.
         raise RuntimeError(f"a library called sys.exit({error.code!r})") from error

@@ -7,7 +7,8 @@ caught: what stops a process still stops it.
 
 from typing import Callable, Optional, Tuple, TypeVar, Union
 
-from ..elements import Facts, Failure, Outcome, RunColumns, Source, failed
+from ..elements import Facts, Failure, Outcome, Source
+from ..outcomes import RunColumns, failed
 from ..store import uris
 from . import metrics
 

@@ -30,7 +30,8 @@ _SETTINGS = f"""
 class Groups:
     """Values by key and kind: `add` all, then iterate; `with` removes them at its end.
 
-    Values are tuples of what `marshal` knows: numbers, strings, None, and tuples of these.
+    Values are tuples of what `marshal` knows: numbers, strings, None, and tuples,
+    lists and dictionaries of these.
     """
 
     def __init__(self) -> None:

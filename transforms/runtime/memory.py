@@ -15,6 +15,7 @@ forgotten, with a bundle that failed, gives itself back. The model's own memory 
 
 import os
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Dict, Optional
@@ -52,12 +53,15 @@ class Budget:
 
     def hold(self, kind: str, size: int, *, wait: bool = True) -> "Lease":
         """A lease for `size` bytes, as soon as there is room."""
+        waited = 0.0
         with self._changed:
-            while wait and not self._has_room(kind, size):
-                self._changed.wait()
+            if wait and not self._has_room(kind, size):
+                start = time.perf_counter()
+                self._changed.wait_for(lambda: self._has_room(kind, size))
+                waited = time.perf_counter() - start
             self._held[kind] += size
             self._leases[kind] += 1
-        return Lease(self, kind, size)
+        return Lease(self, kind, size, waited)
 
     def held(self) -> Dict[str, int]:
         """Bytes that are held, by kind."""
@@ -79,9 +83,14 @@ class Budget:
 
 
 class Lease:
-    """Bytes held; given back by `release`, at the end of a `with`, or when forgotten."""
+    """Bytes held; given back by `release`, at the end of a `with`, or when forgotten.
 
-    def __init__(self, budget: Budget, kind: str, size: int) -> None:
+    Attributes:
+      waited: seconds until there was room.
+    """
+
+    def __init__(self, budget: Budget, kind: str, size: int, waited: float) -> None:
+        self.waited = waited
         self._budget = budget
         self._kind = kind
         self._size = size

@@ -16,7 +16,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional
 
-NAMES = ("find_pictures", "outcomes_written", "outcomes_skipped", "outcomes_failed")
+# Pictures that are done, and not their shards.
+IN_UNFINISHED_SHARDS = "in_unfinished_shards"
+NAMES = (
+    *("find_pictures", "outcomes_written", "outcomes_skipped", "outcomes_failed"),
+    IN_UNFINISHED_SHARDS,
+)
 
 # The variable that tells processes the folder of their files.
 _FOLDER = "REMBG_BEAM_COUNTS"

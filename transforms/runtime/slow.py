@@ -8,13 +8,12 @@ decoder of JPEG 2000, which holds Python's lock, it names the picture at its end
 fails.
 """
 
-import contextlib
 import logging
 import math
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, Optional, Set
+from typing import Callable, List, Optional, Set
 
 # Above what a picture takes but for alpha matting and large models on few cores.
 SECONDS = 60.0
@@ -27,13 +26,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Work:
-    """A picture in work: since when, and when the log names it next."""
+    """A picture in work within a `with`: since when, and when the log names it next."""
 
+    watchdog: "Watchdog"
     name: str
     seconds: float
     start: float
     due: float
     is_named: bool = False
+
+    def __enter__(self) -> "_Work":
+        self.watchdog.begin(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.watchdog.end(self)
 
 
 class Watchdog:
@@ -56,11 +63,12 @@ class Watchdog:
         self._wakes = math.inf
         self._thread: Optional[threading.Thread] = None
 
-    @contextlib.contextmanager
-    def watch(self, name: str, seconds: float) -> Iterator[None]:
-        """The work inside is expected to take no longer than so many seconds."""
+    def watch(self, name: str, seconds: float) -> _Work:
+        """The work inside a `with` of it is expected to take no longer than so many seconds."""
         now = self._clock()
-        work = _Work(name, seconds, now, due=now + seconds)
+        return _Work(self, name, seconds, now, due=now + seconds)
+
+    def begin(self, work: _Work) -> None:
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="slow")
@@ -68,13 +76,12 @@ class Watchdog:
             self._in_work.add(work)
             if work.due < self._wakes:
                 self._changed.notify()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._in_work.discard(work)
-            if self._clock() - work.start > seconds and not work.is_named:
-                self._say("%s was in work for", work)
+
+    def end(self, work: _Work) -> None:
+        with self._changed:
+            self._in_work.discard(work)
+        if self._clock() - work.start > work.seconds and not work.is_named:
+            self._say("%s was in work for", work)
 
     def _run(self) -> None:
         while True:

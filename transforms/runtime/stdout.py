@@ -11,15 +11,13 @@ import contextlib
 import functools
 import os
 import stat
-import sys
 
-# Of the program that the pool starts, by `python -c`.
-_HARNESS = "from apache_beam.runners.worker.sdk_worker import SdkHarness;"
+from . import harness
 
 
 @functools.cache
 def unblock() -> None:
     """Sends what a worker of a pool prints to stderr; the first call in a process counts."""
     with contextlib.suppress(OSError):  # of a descriptor that is closed
-        if sys.orig_argv[-1].startswith(_HARNESS) and stat.S_ISFIFO(os.fstat(1).st_mode):
+        if harness.is_of_a_pool() and stat.S_ISFIFO(os.fstat(1).st_mode):
             os.dup2(2, 1)

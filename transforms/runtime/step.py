@@ -2,7 +2,7 @@
 
 In: elements of which a subclass knows the key, and what was learnt of the picture before. Out: what
 it makes of each result, or `(key, Failure)` on the tag `FAILURES`, with all that was learnt, the
-time that the step took, and the process that took it.
+time that the step took, the time before it began, and the process that took it.
 """
 
 import functools
@@ -14,7 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from ..elements import Facts, Failure, merged
 from . import metrics, stdout
-from .concurrency import ConcurrentDoFn
+from .concurrency import ConcurrentDoFn, Took
 from .failures import FAILURES
 
 In = TypeVar("In")
@@ -37,18 +37,26 @@ class Step(ConcurrentDoFn[In, Union[Result, Failure]]):
         """The bytes of a result, and what comes out; `facts` are those known, and the time."""
         raise NotImplementedError
 
-    def emit(self, element: In, result: Union[Result, Failure], seconds: float) -> Iterator[Any]:
+    def emit(self, element: In, result: Union[Result, Failure], took: Took) -> Iterator[Any]:
         key, before = self.known(element)
-        msecs = {f"{self.step}_msecs": round(seconds * 1000)}
-        ours = Facts(**msecs, worker=_worker(os.getpid()))  # type: ignore[arg-type]
+        ours = taken(self.step, took)
         if isinstance(result, Failure):
-            metrics.count_failure(self.step, seconds=seconds)
+            metrics.count_failure(self.step, seconds=took.seconds)
             facts = merged(before, result.facts, ours)
             yield TaggedOutput(FAILURES, (key, result._replace(facts=facts)))
             return
         size, output = self.made(key, element, result, merged(before, ours))
-        metrics.count_step(self.step, size=size, seconds=seconds)
+        metrics.count_step(self.step, size=size, seconds=took.seconds)
         yield output
+
+
+def taken(step: str, took: Took) -> Facts:
+    """What a step's work tells of itself: its times, and that this process did it."""
+    msecs = {
+        f"{step}_msecs": round(took.seconds * 1000),
+        f"{step}_waited_msecs": round(took.waited * 1000),
+    }
+    return Facts(**msecs, worker=_worker(os.getpid()))  # type: ignore[arg-type]
 
 
 @functools.cache

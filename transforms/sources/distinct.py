@@ -18,7 +18,7 @@ from .. import naming
 from ..elements import Failure, Source
 from ..runtime import metrics
 from ..runtime.failures import FAILURES, attempt, failure
-from ..store import uris
+from ..store import members, uris
 
 STEP = "find"
 
@@ -107,8 +107,9 @@ def _distinct(sources: Sequence[Source]) -> Dict[Tuple[str, str], Source]:
 
 def _place(uri: str) -> str:
     """The same for all ways of writing a local file's place but links."""
+    file, within = members.taken_apart(uri)
     try:
-        return _without_dots(uris.local_path(uri)) if uris.is_local(uri) else uri
+        return _without_dots(uris.local_path(file)) + within if uris.is_local(uri) else uri
     except ValueError:  # of another host; the step that reads it will say so
         return uri
 

@@ -25,14 +25,16 @@ _ENCODINGS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-_PICTURE = "a picture, no list: name it by --input"
+_PICTURE = "a picture, no list: name it by --input, with the suffix of a picture"
 _PACKED = "unpack it"
-_TABLE = "write the column of its URIs alone, one per line, or its rows as JSON objects"
+_COLUMN = "write the column of its URIs alone, one per line"
+_TABLE = f"{_COLUMN}, or all as CSV, and name that by --input"
+_NAMED = f"{_COLUMN}, or name it by --input, with the suffix"
 
 # What a file begins with, what it is then, and the way out.
 _TEXTS = {
-    rb"%PDF-\d\.\d": f"a PDF; {LISTS}",
-    rb"\s*<(\?xml |!DOCTYPE |html[ >])": f"XML or HTML; {LISTS}",
+    rb"%PDF-\d\.\d": "a PDF",
+    rb"\s*<(\?xml |!DOCTYPE |html[ >])": "XML or HTML",
 }
 _BINARIES = {
     rb"\x1f\x8b": f"gzip, without the suffix .gz: give it that, or {_PACKED} (gunzip)",
@@ -41,7 +43,7 @@ _BINARIES = {
     rb"\xfd7zXZ\0": f"xz: {_PACKED}",
     rb"7z\xbc\xaf\x27\x1c": f"a 7z archive: {_PACKED}",
     rb"PK(\x03\x04|\x05\x06)": f"a zip archive, as spreadsheets are too: {_PACKED}, {_TABLE}",
-    rb"PAR1": f"Parquet: {_TABLE}",
+    rb"PAR1": f"Parquet: {_NAMED} .parquet",
     rb"Obj\x01": f"Avro: {_TABLE}",
     rb"ARROW1\0\0": f"Arrow: {_TABLE}",
     rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*|BM": _PICTURE,
@@ -81,22 +83,42 @@ def refusal(beginning: bytes) -> Optional[str]:
     >>> refusal(b"PAR1\\x15")[:14], refusal(b"gs://b/a,b.jpg\\n")
     ('it is Parquet:', None)
     """
-    decoder = encoding(beginning)
-    if not decoder and (what := _of_bytes(beginning)):
-        return f"it is {what}"
-    text = beginning.decode(decoder or "utf-8", "replace").lstrip("\ufeff")
-    if "\r" in text.rstrip("\r") and "\n" not in text:
-        return "its lines end with CR alone: end them with LF, as by tr '\\r' '\\n'"
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if what := no_lines(beginning):
+        return what if ":" in what else f"{what}; {LISTS}"
+    lines = _lines(beginning)
     if not lines or os.path.lexists(lines[0]):
         return None
-    if table := _as_table(lines):
-        return table
-    if _ARRAY.match(lines[0]):
-        return "it is a JSON array: write one object per line, as by jq -c '.[]'"
-    if lines[0] == "{":
-        return "it is JSON over several lines: write one object per line, as by jq -c ."
+    if not_alone := _as_table(lines) or no_json_lines(beginning):
+        return not_alone
     return "its lines are in quotes: leave those out" if _QUOTED.match(lines[0]) else None
+
+
+def no_lines(beginning: bytes) -> Optional[str]:
+    """Why a file that begins so is no text of lines; None if it may be one."""
+    if encoding(beginning) is None and (what := _of_bytes(beginning)):
+        return f"it is {what}"
+    text = _text(beginning)
+    if "\r" in text.rstrip("\r") and "\n" not in text:
+        return "its lines end with CR alone: end them with LF, as by tr '\\r' '\\n'"
+    return None
+
+
+def no_json_lines(beginning: bytes) -> Optional[str]:
+    """Why a file that begins so is JSON, but not one object per line; None if it may be that."""
+    first = next(iter(_lines(beginning)), "")
+    if _ARRAY.match(first):
+        return "it is a JSON array: write one object per line, as by jq -c '.[]'"
+    if first == "{":
+        return "it is JSON over several lines: write one object per line, as by jq -c ."
+    return None
+
+
+def _text(beginning: bytes) -> str:
+    return beginning.decode(encoding(beginning) or "utf-8", "replace").lstrip("\ufeff")
+
+
+def _lines(beginning: bytes) -> List[str]:
+    return [line.strip() for line in _text(beginning).split("\n") if line.strip()]
 
 
 def _of_bytes(beginning: bytes) -> Optional[str]:
@@ -114,7 +136,7 @@ def _of_zeros(beginning: bytes) -> str:
         return "UTF-16 without a byte order mark: write it as UTF-8, or with the mark"
     if not re.search(rb"[\x01-\x08\x0e-\x1f]|\0\0", beginning):
         return "a list of names that end with NUL, as those of find -print0: end them with LF"
-    return f"no text; {LISTS}"
+    return "no text"
 
 
 def _as_table(lines: List[str]) -> Optional[str]:
@@ -122,7 +144,8 @@ def _as_table(lines: List[str]) -> Optional[str]:
         cells = [cell.strip().strip("\"'") for cell in lines[0].split(divider)]
         words = all(_HEADING.fullmatch(cell) and not _SUFFIX.search(cell) for cell in cells)
         if len(cells) > 1 and words and any(map(_PLACE.search, cells)):
-            return f"it is a table with the columns {', '.join(cells)}: {_TABLE}"
+            return f"it is a table with the columns {', '.join(cells)}: {_NAMED} .csv or .tsv"
     if len(lines) > 1 and _PLACE_ALONE.fullmatch(lines[0].strip("\"'")):
-        return f"its first line is the heading {lines[0]}: leave that out"
+        out = "leave that out, or name it by --input, with the suffix .csv"
+        return f"its first line is the heading {lines[0]}: {out}"
     return None

@@ -31,7 +31,7 @@ STDIN = "-"
 _CHUNK_BYTES = 1 << 16
 
 # By suffix, in pyarrow's words.
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 # Where a process finds what it has open, or what is the machine's.
 _OWN_FOLDERS = ("/dev/", "/proc/")
@@ -39,6 +39,10 @@ _OWN_FOLDERS = ("/dev/", "/proc/")
 
 class BadList(ValueError):
     """A file that is no list of pictures."""
+
+
+class NamesNothing(BadList):
+    """A list, table or shard that is one, and names no picture."""
 
 
 class BadLine(ValueError):
@@ -94,14 +98,14 @@ def is_own(path: str) -> bool:
 def check(uri: str) -> None:
     """Raises `BadList` for a file that is no list or names nothing; its beginning decides."""
     try:
-        with _opened(uri) as file:
+        with opened(uri) as file:
             check_beginning(file)
     except FileNotFoundError as error:
         raise BadList("there is no such file") from error
     except IsADirectoryError as error:
         rule = "it is a folder: name that by --input, and all pictures below it are meant"
         raise BadList(rule) from error
-    with _opened(uri) as file:
+    with opened(uri) as file:
         check_names(file)
 
 
@@ -114,24 +118,28 @@ def check_beginning(file: Readable) -> None:
 def check_names(file: Readable) -> None:
     """Raises `BadList` for a list of nothing but blank lines."""
     if not any(line.strip() for line in lines_of(file)):
-        raise BadList("it names no picture")
+        raise NamesNothing("it names no picture")
 
 
 def lines(uri: str) -> Iterator[bytes]:
     """The lines of a list, as `lines_of` has them."""
-    with _opened(uri) as file:
+    with opened(uri) as file:
         yield from lines_of(file)
 
 
-def lines_of(file: Readable) -> Iterator[bytes]:
+def lines_of(file: Readable, beginning: bytes = b"") -> Iterator[bytes]:
     """The lines of an opened list in UTF-8, without their ends; too long ones cut off.
+
+    Args:
+      file: the list.
+      beginning: what was read of it already.
 
     >>> import io
     >>> list(lines_of(io.BytesIO("a.jpg\\r\\n\\nb.jpg".encode("utf-16"))))
     [b'a.jpg\\r', b'', b'b.jpg']
     """
     chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
-    first = next(chunks, b"")
+    first = beginning or next(chunks, b"")
     encoding = list_formats.encoding(first)
     chunks = itertools.chain([first], chunks)
     if encoding:
@@ -142,16 +150,20 @@ def lines_of(file: Readable) -> Iterator[bytes]:
 
 def parse(line: bytes) -> Source:
     """The source of a line; `BadLine` for one that names no picture."""
+    return parse_line(text_of(line))
+
+
+def text_of(line: bytes) -> str:
+    """A line as text; `BadLine` for one that is too long, or not UTF-8."""
     if len(line) > LINE_BYTES:
         raise BadLine(f"longer than {LINE_BYTES} bytes")
     try:
-        text = line.decode("utf-8-sig")
+        return line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadLine(
             f"not UTF-8 ({error}); a file name that isn't is written as a URI, "
             "such as file:///photos/%E9.jpg"
         ) from error
-    return parse_line(text)
 
 
 def parse_line(line: str) -> Source:
@@ -186,9 +198,9 @@ def _expect(condition: bool, key: str, what: str, value: Any) -> None:
 
 
 @contextmanager
-def _opened(uri: str) -> Iterator[Readable]:
+def opened(uri: str) -> Iterator[Readable]:
     """The list's bytes, unpacked; `BadList` for one that is not whole."""
-    compression = _COMPRESSIONS.get(os.path.splitext(uri)[1].lower())
+    compression = COMPRESSIONS.get(os.path.splitext(uris.bare(uri))[1].lower())
     with stores.opened(uri) as file:
         yield _Unpacked(file, compression) if compression else file
 
@@ -214,6 +226,8 @@ def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The lines, each cut off where it is known to be too long."""
     rest = b""
     for chunk in chunks:
+        if len(rest) > LINE_BYTES and b"\n" not in chunk:
+            continue
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line[: LINE_BYTES + 1] for line in whole)
         rest = rest[: LINE_BYTES + 1]

@@ -20,26 +20,21 @@ walk leaves out is told as `PassedOver`: files that may be pictures and have no 
 and folders below that can't be listed; one that was removed meanwhile has no files.
 """
 
+import contextlib
 import functools
 import os
 import re
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from wcmatch import glob
 
 from .. import naming
 from ..elements import Source
+from ..setting import did_you_mean
 from ..store import stores, uris, web
+from ..store.listed import Listed
 from .passed_over import PassedOver
-
-PICTURE_SUFFIXES = frozenset(
-    [
-        *(".avif", ".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"),
-        *(".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
-        *(".j2k", ".jp2", ".jpx"),
-        *(".heic", ".heif"),
-    ]
-)
+from .suffixes import PICTURE_SUFFIXES as PICTURE_SUFFIXES
 
 _FLAGS = glob.GLOBSTAR | glob.NODIR | glob.NOUNIQUE
 _WILDCARD = re.compile(r"[*?\[]")
@@ -50,6 +45,10 @@ _LITERAL = re.compile(r"[^*?\[\\]*")
 
 class NothingFound(ValueError):
     """An input that stands for no picture."""
+
+
+# A URI, and what a listing says of its file, if it was one that found it.
+_Found = Tuple[str, Optional[Listed]]
 
 
 class _Input(NamedTuple):
@@ -71,23 +70,43 @@ def find(
       passed: where to note what else is left out.
     """
     passed = PassedOver() if passed is None else passed
+    for source, _ in find_listed(pattern, exclude, passed):
+        yield source
+
+
+def find_timed(
+    pattern: str, *, exclude: Optional[str] = None
+) -> Iterator[Tuple[Source, Optional[float]]]:
+    """The same, with the time that each was written, None if nobody says; nothing for no match."""
+    with contextlib.suppress(NothingFound):
+        for source, listed in find_listed(pattern, exclude, PassedOver()):
+            if not uris.is_local(source.uri):
+                yield source, listed and listed.modified
+            elif file := stores.found(source.uri):  # else it is gone again
+                yield source, file.modified
+
+
+def find_listed(
+    pattern: str, exclude: Optional[str], passed: PassedOver
+) -> Iterator[Tuple[Source, Optional[Listed]]]:
+    """The same as `find`, remote pictures with what a listing says of them."""
     if uris.is_web(pattern):
         web.check(pattern)
-        yield Source(pattern, naming.relative_name(pattern))
+        yield Source(pattern, naming.relative_name(pattern)), None
         return
     taken = _take_apart(pattern)
     found = False
     files_of = _local_files if uris.is_local(pattern) else _remote_files
     # Files of one folder come one after another.
     is_excluded = functools.lru_cache(maxsize=16)(functools.partial(_holds, exclude))
-    for uri in files_of(taken, passed):
+    for uri, listed in files_of(taken, passed):
         if not (uri == exclude or is_excluded(os.path.dirname(uri))):
             found = True
-            yield Source(uri, naming.relative_name(uri, taken.base))
+            yield Source(uri, naming.relative_name(uri, taken.base)), listed
     if not found and _may_be_a_remote_folder(pattern):
-        yield from find(pattern + "/", exclude=exclude, passed=passed)
+        yield from find_listed(pattern + "/", exclude, passed)
     elif not found and not passed.unlisted:
-        raise NothingFound(_nothing_found(pattern, taken, exclude))
+        raise NothingFound(_nothing_found(pattern, taken, exclude, passed))
 
 
 def check(pattern: str, *, exclude: Optional[str] = None) -> None:
@@ -96,6 +115,11 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
     Of a remote input one listed file is enough; whether it is a picture turns out in the run. Of a
     URL the form alone is looked at.
     """
+    first(pattern, exclude=exclude)
+
+
+def first(pattern: str, *, exclude: Optional[str] = None) -> Optional[str]:
+    """The URI of the first match, None for one that the run will find; raises as `check` does."""
     if uris.is_local(pattern):
         path = uris.local_path(pattern)
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
@@ -104,13 +128,15 @@ def check(pattern: str, *, exclude: Optional[str] = None) -> None:
                 "list of pictures may come from a pipe, by --input_list"
             )
     if uris.is_local(pattern) or uris.is_web(pattern):
-        next(find(pattern, exclude=exclude), None)
-        return
+        found = next(find(pattern, exclude=exclude), None)
+        return found and found.uri
     taken = _take_apart(pattern)
-    if next(_listed(taken, limit=1), None) is None:
-        if not _may_be_a_remote_folder(pattern):
-            raise NothingFound(_nothing_found(pattern, taken, exclude))
-        check(pattern + "/", exclude=exclude)
+    listed = next(_listed(taken, limit=1), None)
+    if listed is None and not _may_be_a_remote_folder(pattern):
+        raise NothingFound(_nothing_found(pattern, taken, exclude, PassedOver()))
+    if listed is None:
+        return first(pattern + "/", exclude=exclude)
+    return listed[0] if listed and listed[0] == pattern else None
 
 
 def is_under(uri: str, folder: str) -> bool:
@@ -158,9 +184,10 @@ def _fixed_part(pattern: str) -> str:
     return fixed[: fixed.rfind("/") + 1]
 
 
-def _local_files(taken: _Input, passed: PassedOver) -> Iterator[str]:
+def _local_files(taken: _Input, passed: PassedOver) -> Iterator[_Found]:
     if not taken.is_folder:
-        yield from map(uris.local_uri, glob.iglob(taken.pattern, flags=_FLAGS))
+        for path in glob.iglob(taken.pattern, flags=_FLAGS):
+            yield uris.local_uri(path), None
         return
 
     def note(error: OSError) -> None:
@@ -173,39 +200,51 @@ def _local_files(taken: _Input, passed: PassedOver) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if _is_picture(name):
-                yield uris.local_uri(os.path.join(folder, name))
+                yield uris.local_uri(os.path.join(folder, name)), None
             else:
                 passed.add(name)
 
 
-def _remote_files(taken: _Input, passed: PassedOver) -> Iterator[str]:
+def _remote_files(taken: _Input, passed: PassedOver) -> Iterator[_Found]:
     # In this matcher `//` of a scheme would be one separator: match below the fixed part.
     pattern = taken.pattern[len(taken.base) :]
-    for uri in _listed(taken):
+    for uri, listed in _listed(taken):
         below = uri[len(taken.base) :]
         if uri.endswith("/"):
             continue
         if not taken.is_folder:
             if below == pattern or glob.globmatch(below, pattern, flags=_FLAGS | glob.FORCEUNIX):
-                yield uri
-        elif not any(part.startswith(".") for part in below.split("/")):
-            if _is_picture(uri):
-                yield uri
-            else:
-                passed.add(below.rpartition("/")[2])
+                yield uri, listed
+        elif is_picture_below(uri, taken.base):
+            yield uri, listed
+        elif not _is_hidden(below):
+            passed.add(below.rpartition("/")[2])
 
 
-def _listed(taken: _Input, limit: Optional[int] = None) -> Iterator[str]:
+def _listed(taken: _Input, limit: Optional[int] = None) -> Iterator[_Found]:
     """The remote files to look through: the one named, or those that a listing can narrow down."""
     pattern = taken.pattern[len(taken.base) :]
     if not (taken.is_folder or _WILDCARD.search(pattern)):
-        if stores.size(taken.pattern) is not None:
-            yield taken.pattern
+        if (size := stores.size(taken.pattern)) is not None:
+            yield taken.pattern, Listed(taken.pattern, "", size)
         return
     deep = taken.is_folder or "/" in pattern or "**" in pattern
     start = _LITERAL.match(pattern)[0]  # type: ignore[index]
     for file in stores.listing(taken.base, start=start, deep=deep, limit=limit):
-        yield file.uri
+        yield file.uri, file
+
+
+def is_picture_below(uri: str, folder: str) -> bool:
+    """Whether a walk of a remote folder takes a file below it: a picture's suffix, nothing hidden.
+
+    >>> is_picture_below("gs://b/.x/y/a.JPG", "gs://b/.x"), is_picture_below("gs://b/.a.jpg", "")
+    (True, False)
+    """
+    return _is_picture(uri) and not _is_hidden(uri[len(folder) :])
+
+
+def _is_hidden(below: str) -> bool:
+    return any(part.startswith(".") for part in below.split("/"))
 
 
 def _is_picture(name: str) -> bool:
@@ -213,7 +252,7 @@ def _is_picture(name: str) -> bool:
     return not hidden and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
 
 
-def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
+def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str], passed: PassedOver) -> str:
     shown = uris.without_secrets(pattern)
     if pattern == "-":
         return "'-' is no file: a list of pictures is read from standard input by --input_list -"
@@ -224,8 +263,22 @@ def _nothing_found(pattern: str, taken: _Input, exclude: Optional[str]) -> str:
     if exclude is not None and is_under(taken.base + "/x", exclude):
         output = uris.without_secrets(exclude)
         return f"{what} outside the output folder {output!r}, which is never an input"
+    if taken.is_folder and (tables := passed.tables(shown)):
+        return f"{what}; {tables}"
     if taken.is_folder:
         return (
             f"{what}: a picture is {kind}; other files are named by a glob such as '{shown}/**/*'"
         )
-    return f"{what}; the working directory is {os.getcwd()!r}" if uris.is_local(pattern) else what
+    if not uris.is_local(pattern):
+        return what
+    return f"{what}; the working directory is {os.getcwd()!r}{_near(pattern)}"
+
+
+def _near(pattern: str) -> str:
+    """The end of a message about a local input that isn't there: what is, and is called alike."""
+    folder, name = os.path.split(uris.local_path(pattern).rstrip(os.sep))
+    try:
+        names = os.listdir(folder or os.curdir)
+    except (OSError, ValueError):
+        return ""
+    return did_you_mean(name, names, "", lambda found: repr(os.path.join(folder, found)))

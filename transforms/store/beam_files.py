@@ -10,7 +10,10 @@ scheme that no file system is registered for.
 
 import errno
 import importlib.util
+import io
+import os
 import re
+import shutil
 import uuid
 from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, TypeVar
 
@@ -18,7 +21,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from . import limits, refusals, uris
-from .listed import Listed
+from .listed import Listed, Overwrite
 from .retrying import Tried, is_transient, tried
 
 T = TypeVar("T")
@@ -28,6 +31,9 @@ OBJECT_STORES = ("s3", "azfs")
 
 # What Beam's own file systems import when they are used, and the extra that installs it.
 _EXTRAS = {"s3": ("boto3", "aws"), "azfs": ("azure", "azure")}
+
+# Of a file that is written, at once.
+_PIECE_BYTES = 1 << 20
 
 _RAW = CompressionTypes.UNCOMPRESSED
 _WILDCARD = re.compile(r"[*?\[]")
@@ -40,6 +46,10 @@ def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     return _tried(uri, _read, uri, max_bytes)
 
 
+def read_range(uri: str, offset: int, size: int) -> Tried[bytes]:
+    return _tried(uri, _read_range, uri, offset, size)
+
+
 def download(uri: str, path: str) -> Tried[None]:
     return _tried(uri, _download, uri, path)
 
@@ -49,14 +59,26 @@ def opened(uri: str) -> ContextManager[BinaryIO]:
 
 
 def write(
-    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: Overwrite, durable: bool
 ) -> Tried[None]:
     uri = uris.join(folder, name)
-    return _tried(uri, _write, folder, uri, data, mime_type, overwrite)
+    return _tried(uri, _write, folder, uri, io.BytesIO(data), len(data), mime_type, overwrite)
+
+
+def upload(folder: str, name: str, path: str, mime_type: str, overwrite: Overwrite) -> Tried[None]:
+    uri, size = uris.join(folder, name), os.path.getsize(path)
+    with open(path, "rb") as file:
+        return _tried(uri, _write, folder, uri, file, size, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
     return _tried(uri, _size, uri).get()
+
+
+def found(uri: str) -> Optional[Listed]:
+    folder, _, name = uri.rpartition("/")
+    files = listing(folder, name, False, None)
+    return next((file for file in files if file.name == name), None)
 
 
 def remove(uri: str) -> None:
@@ -87,26 +109,49 @@ def _read(uri: str, max_bytes: Optional[int]) -> bytes:
     return data
 
 
-def _write(folder: str, uri: str, data: bytes, mime_type: str, overwrite: bool) -> None:
-    if not overwrite and (there := _size(uri)) is not None:
-        if there != len(data) or _read(uri, there) != data:
+def _read_range(uri: str, offset: int, size: int) -> bytes:
+    with FileSystems.open(uri, compression_type=_RAW) as file:
+        file.seek(offset)
+        return b"".join(iter(lambda: file.read(size - (file.tell() - offset)), b""))
+
+
+def _write(
+    folder: str, uri: str, data: BinaryIO, size: int, mime_type: str, overwrite: Overwrite
+) -> None:
+    may = overwrite is True or (overwrite and overwrite.is_still(found(uri)))
+    if not may and (there := _size(uri)) is not None:
+        if there != size or not _holds(uri, data):
             raise refusals.exists(uri)
         return  # what an attempt before, or a retried bundle, wrote
     if uris.scheme(folder) in OBJECT_STORES:
         _create(uri, data, mime_type)
     else:
         _create_and_rename(folder, uri, data, mime_type)
-    if FileSystems.get_filesystem(uri).size(uri) != len(data):
-        rule = f"not all of its {len(data)} bytes are there"
+    if FileSystems.get_filesystem(uri).size(uri) != size:
+        rule = f"not all of its {size} bytes are there"
         raise OSError(errno.EIO, rule, uris.without_secrets(uri))
 
 
-def _create(uri: str, data: bytes, mime_type: str) -> None:
+def _holds(uri: str, data: BinaryIO) -> bool:
+    """Whether a file of that size is of these bytes."""
+    data.seek(0)
+    with FileSystems.open(uri, compression_type=_RAW) as file:
+        while piece := data.read(_PIECE_BYTES):
+            while piece:
+                came = file.read(len(piece))
+                if not came or not piece.startswith(came):
+                    return False
+                piece = piece[len(came) :]
+    return True
+
+
+def _create(uri: str, data: BinaryIO, mime_type: str) -> None:
+    data.seek(0)
     with FileSystems.create(uri, mime_type=mime_type, compression_type=_RAW) as file:
-        file.write(data)
+        shutil.copyfileobj(data, file, _PIECE_BYTES)
 
 
-def _create_and_rename(folder: str, uri: str, data: bytes, mime_type: str) -> None:
+def _create_and_rename(folder: str, uri: str, data: BinaryIO, mime_type: str) -> None:
     room = uris.join(folder, uris.TEMPORARY)
     for parent in (room, uri.rpartition("/")[0]):
         if not FileSystems.exists(parent):

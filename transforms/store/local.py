@@ -5,30 +5,27 @@ mount may fail at for a moment is tried again (see `retrying`). `write` leaves n
 it fails, and has seen the file's size when it does not.
 
 Beam writes local files in place (`FileSystems.create`), so local ones are written here: under a
-temporary name inside the output folder, hence on its own file system, then renamed. The temporary
-files of a process lie in a folder of their own, beside a lock that the process holds as long as it
-lives; a lock that can be had belongs to a process that was killed, and `sweep` removes what it
-left.
+temporary name inside the output folder (see `private`), hence on its own file system, then renamed.
 """
 
-import atexit
 import contextlib
 import errno
-import glob
 import itertools
 import os
 import shutil
 import stat
-import threading
 import uuid
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, Dict, Iterator, Optional
-
-import filelock
+from typing import Any, BinaryIO, Callable, Iterator, Optional
 
 from . import limits, refusals, uris
-from .listed import Listed
+from .listed import Listed, Overwrite
+from .private import abandon as abandon
+from .private import absolute, folder_of, remove_if_empty, unlink
+from .private import begin as begin
+from .private import end as end
+from .private import spool as spool
+from .private import sweep as sweep
 from .retrying import ERRNOS, Tried, tried
 
 # What a file system says that knows no hard links.
@@ -37,22 +34,8 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EI
 # Asked for at once, where a file is said to have less: it may grow, or be one of /proc.
 _PIECE_BYTES = 1 << 16
 
-# Folders tried until one outlives the sweeps of others.
-_PRIVATE_TRIES = 10
-
-
-@dataclass
-class _Private:
-    """A process's own folder for temporary files under one output folder."""
-
-    path: str
-    lock: filelock.BaseFileLock
-    users: int = 0
-
-
-_private: Dict[str, _Private] = {}
-_private_lock = threading.Lock()
-_abandoned = False
+# Of two files at once.
+_COMPARED_BYTES = 1 << 20
 
 
 # As `stores.Store` has them; what each means is said there.
@@ -60,6 +43,10 @@ _abandoned = False
 
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
     return tried(_read, uris.local_path(uri), max_bytes)
+
+
+def read_range(uri: str, offset: int, size: int) -> Tried[bytes]:
+    return tried(_read_range, uris.local_path(uri), offset, size)
 
 
 def download(uri: str, path: str) -> Tried[None]:
@@ -71,73 +58,41 @@ def opened(uri: str) -> BinaryIO:
 
 
 def write(
-    folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+    folder: str, name: str, data: bytes, mime_type: str, overwrite: Overwrite, durable: bool
 ) -> Tried[None]:
     return tried(_write, folder, name, data, overwrite, durable)
 
 
-def size(uri: str) -> Optional[int]:
-    """None for a folder, too."""
+def upload(folder: str, name: str, path: str, mime_type: str, overwrite: Overwrite) -> Tried[None]:
+    return tried(_upload, folder, name, path, overwrite)
+
+
+def found(uri: str) -> Optional[Listed]:
+    path = uris.local_path(uri)
     try:
-        found = os.stat(uris.local_path(uri))
+        about = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    is_file = stat.S_ISREG(about.st_mode)
+    return _listed(uri, os.path.basename(path), about) if is_file else None
+
+
+def size(uri: str) -> Optional[int]:
+    """None for a folder, too."""
+    about = found(uri)
+    return None if about is None else about.size
 
 
 def remove(uri: str) -> None:
     path = uris.local_path(uri)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    _remove_if_empty(os.path.dirname(path))
+    remove_if_empty(os.path.dirname(path))
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
-    found = (file for file in _walk(_root(folder), deep) if file.name.startswith(start))
+    found = (file for file in _walk(absolute(folder), deep) if file.name.startswith(start))
     return itertools.islice(found, limit)
-
-
-# Of local files alone; see `stores`.
-
-
-def begin(folder: str) -> None:
-    sweep(folder)
-    _private_folder(folder)
-
-
-def end(folder: str) -> None:
-    root = _root(folder)
-    with _private_lock:
-        if root in _private:
-            _private[root].users -= 1
-            if _private[root].users <= 0:
-                _remove(_private.pop(root))
-
-
-def sweep(folder: str) -> bool:
-    room = os.path.join(_root(folder), uris.TEMPORARY)
-    for lock_path in glob.glob(os.path.join(glob.escape(room), "*.lock")):
-        try:
-            with filelock.FileLock(lock_path).acquire(blocking=False):
-                shutil.rmtree(lock_path.removesuffix(".lock"), ignore_errors=True)
-                _unlink(lock_path)
-        except (filelock.Timeout, OSError):
-            continue  # its owner lives, or another process sweeps it
-    _remove_if_empty(room)
-    return not os.path.lexists(room)
-
-
-@atexit.register
-def abandon() -> None:
-    """Ends all local writing of this process, now and for good, and removes its temporary files.
-
-    A `write` still going on in another thread fails, leaving nothing behind.
-    """
-    global _abandoned
-    with _private_lock:
-        _abandoned = True
-        for private in _private.values():
-            _remove(private)
 
 
 def _download(uri: str, path: str) -> None:
@@ -146,16 +101,29 @@ def _download(uri: str, path: str) -> None:
 
 
 def _read(path: str, max_bytes: Optional[int]) -> bytes:
+    with _regular_file(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        limits.check(path, size, max_bytes)
+        asked = max(size, _PIECE_BYTES) + 1
+        return b"".join(limits.capped(path, partial(os.read, descriptor), max_bytes, asked))
+
+
+def _read_range(path: str, offset: int, size: int) -> bytes:
+    with _regular_file(path) as descriptor, open(descriptor, "rb", 0, closefd=False) as file:
+        file.seek(offset)
+        return b"".join(iter(lambda: file.read(size - (file.tell() - offset)), b""))
+
+
+@contextlib.contextmanager
+def _regular_file(path: str) -> Iterator[int]:
+    """A descriptor of a file, opened to be read; `OSError` for what is none."""
     _check_is_file(path, os.stat(path).st_mode)
     # Something else may lie there by now; without O_NONBLOCK opening a pipe waits for its writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
-        found = os.fstat(descriptor)
-        _check_is_file(path, found.st_mode)
-        limits.check(path, found.st_size, max_bytes)
-        asked = max(found.st_size, _PIECE_BYTES) + 1
-        return b"".join(limits.capped(path, partial(os.read, descriptor), max_bytes, asked))
+        _check_is_file(path, os.fstat(descriptor).st_mode)
+        yield descriptor
     except OSError as error:
         raise _of_a_kernels_file(descriptor, path, error) from None
     finally:
@@ -181,27 +149,65 @@ def _of_a_kernels_file(descriptor: int, path: str, error: OSError) -> OSError:
     return error
 
 
-def _write(folder: str, name: str, data: bytes, overwrite: bool, durable: bool) -> None:
-    path = os.path.join(uris.local_path(folder), *name.split("/"))
-    temporary = os.path.join(_private_folder(folder), uuid.uuid4().hex)
-    try:
+def _write(folder: str, name: str, data: bytes, overwrite: Overwrite, durable: bool) -> None:
+    def put(temporary: str) -> None:
         with open(temporary, "wb") as file:
             file.write(data)
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
+                _sync(file)
+
+    _place(folder, name, put, len(data), overwrite)
+
+
+def _upload(folder: str, name: str, path: str, overwrite: Overwrite) -> None:
+    def put(temporary: str) -> None:
+        # One that lies in a spool nobody changes any more.
+        if not (_lies_in(path, os.path.dirname(temporary)) and _linked(path, temporary)):
+            shutil.copyfile(path, temporary)
+        with open(temporary, "rb+") as file:
+            _sync(file)
+        os.utime(temporary)  # when it gets its name, not when it was made
+
+    _place(folder, name, put, os.path.getsize(path), overwrite)
+
+
+def _place(
+    folder: str, name: str, put: Callable[[str], None], size: int, overwrite: Overwrite
+) -> None:
+    """Has `put` make a file, and gives it its name."""
+    path = os.path.join(uris.local_path(folder), *name.split("/"))
+    temporary = os.path.join(folder_of(folder), uuid.uuid4().hex)
+    try:
+        put(temporary)
         _make_room(path)
-        if overwrite:
+        if overwrite is True or (overwrite and overwrite.is_still(found(path))):
             os.replace(temporary, path)
         else:
-            _link(temporary, path, data)
-        if os.stat(path).st_size != len(data):
-            raise OSError(errno.EIO, f"not all of its {len(data)} bytes are there", path)
+            _link(temporary, path)
+        if os.stat(path).st_size != size:
+            raise OSError(errno.EIO, f"not all of its {size} bytes are there", path)
     except IsADirectoryError as error:
         raise _taken(path) from error
     finally:
-        _unlink(temporary)
+        unlink(temporary)
         end(folder)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return os.path.abspath(path).startswith(os.path.join(folder, ""))
+
+
+def _linked(path: str, other: str) -> bool:
+    try:
+        os.link(path, other)
+    except OSError:
+        return False
+    return True
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _make_room(path: str) -> None:
@@ -211,12 +217,12 @@ def _make_room(path: str) -> None:
         raise _taken(path) from error
 
 
-def _link(temporary: str, path: str, data: bytes) -> None:
+def _link(temporary: str, path: str) -> None:
     """Gives a file its name unless something has it; the very same file, of a retry, may."""
     try:
         os.link(temporary, path)
     except FileExistsError:
-        if size(path) != len(data) or _read(path, len(data)) != data:
+        if size(path) != size(temporary) or not _is_same(temporary, path):
             raise refusals.exists(path) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -224,6 +230,12 @@ def _link(temporary: str, path: str, data: bytes) -> None:
         if os.path.lexists(path):
             raise refusals.exists(path) from None
         os.replace(temporary, path)
+
+
+def _is_same(path: str, other: str) -> bool:
+    with open(path, "rb") as one, open(other, "rb") as two:
+        pieces = (iter(partial(file.read, _COMPARED_BYTES), b"") for file in (one, two))
+        return all(piece == same for piece, same in itertools.zip_longest(*pieces))
 
 
 def _taken(path: str) -> OSError:
@@ -250,64 +262,14 @@ def _walk(root: str, deep: bool) -> Iterator[Listed]:
                     raise
                 continue
             if stat.S_ISREG(found.st_mode):
-                yield Listed(uris.local_uri(path), below + name, found.st_size, found.st_mtime)
+                yield _listed(uris.local_uri(path), below + name, found)
+
+
+def _listed(uri: str, name: str, about: os.stat_result) -> Listed:
+    version = f"{about.st_ino}-{about.st_mtime_ns}"
+    return Listed(uri, name, about.st_size, about.st_mtime, version=version)
 
 
 def _raise_unless_absent(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def _root(folder: str) -> str:
-    return os.path.abspath(uris.local_path(folder))
-
-
-def _private_folder(folder: str) -> str:
-    """This process's folder for temporary files, for one more user until its `end`."""
-    root = _root(folder)
-    with _private_lock:
-        if _abandoned:
-            raise OSError(f"nothing is written to {folder!r} any more: this process is ending")
-        if root not in _private:
-            _private[root] = _make_private(os.path.join(root, uris.TEMPORARY))
-        _private[root].users += 1
-        return _private[root].path
-
-
-def _make_private(room: str) -> _Private:
-    for left in reversed(range(_PRIVATE_TRIES)):
-        path = os.path.join(room, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
-        lock = filelock.FileLock(path + ".lock", thread_local=False)
-        try:
-            os.makedirs(room, exist_ok=True)
-            lock.acquire(blocking=False)
-            os.mkdir(path)
-            if os.path.exists(path + ".lock"):
-                return _Private(path, lock)
-            os.rmdir(path)
-        except (filelock.Timeout, FileNotFoundError, FileExistsError):
-            # A sweep came between; another name, then. Unless something stands in the way.
-            if not left or (os.path.lexists(room) and not os.path.isdir(room)):
-                raise
-        lock.release()
-    raise OSError(errno.EAGAIN, "other processes sweep it all the time", room)
-
-
-def _remove(private: _Private) -> None:
-    for _ in range(10):  # a writer may put a file there while it is emptied
-        shutil.rmtree(private.path, ignore_errors=True)
-        if not os.path.exists(private.path):
-            break
-    _unlink(private.path + ".lock")
-    private.lock.release()
-    _remove_if_empty(os.path.dirname(private.path))
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-def _remove_if_empty(folder: str) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)

@@ -80,8 +80,16 @@ class Backoff:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
+    def seconds(self, attempt: int) -> float:
+        """To wait after an attempt, the first being 1; drawn at random."""
+        longest = min(self.first_seconds * 2 ** (attempt - 1), self.longest_seconds)
+        return random.uniform(0, longest)
+
 
 BACKOFF = Backoff()
+
+# For what is tried again further down.
+ONCE = Backoff(attempts=1)
 
 
 def tried(
@@ -109,9 +117,8 @@ def tried(
         except Exception as error:
             if attempt >= backoff.attempts or not is_transient(error):
                 return Tried(None, attempt, error)
-            longest = min(backoff.first_seconds * 2 ** (attempt - 1), backoff.longest_seconds)
             # A server may have said how long.
-            seconds = max(random.uniform(0, longest), getattr(error, "retry_after", 0.0))
+            seconds = max(backoff.seconds(attempt), getattr(error, "retry_after", 0.0))
         if made is not None:
             raise PutOff(seconds, attempt)
         backoff.sleep(seconds)

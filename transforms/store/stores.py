@@ -9,14 +9,23 @@ may pass was tried again before it rose. `try_read` and `try_write` return such 
 number of attempts.
 """
 
+import contextlib
+import errno
+import functools
+import getpass
 import importlib
+import os
+import stat
+import tempfile
 from typing import BinaryIO, ContextManager, Dict, Iterator, NamedTuple, Optional, Protocol, cast
 
-from . import hints, local, uris, web
-from .listed import Listed
+from . import hints, limits, local, members, refusals, uris, web
+from .blocks import BlockFile, Blocks
+from .cells import Cursors
+from .listed import Listed, Overwrite
 from .local import abandon as abandon
+from .retrying import BACKOFF, ONCE, Tried, tried
 from .retrying import PutOff as PutOff
-from .retrying import Tried
 
 # The module of each scheme's store, imported when it is first needed. A new one: a module with the
 # functions of `Store`, and a line here.
@@ -32,6 +41,10 @@ _OTHERS = ".beam_files"
 # Of a picture whose size is not known before it is read.
 USUAL_BYTES = 4_000_000
 
+# What this process keeps of files elsewhere and of Parquet files, for those who read on.
+_blocks = Blocks()
+_cursors = Cursors()
+
 
 class Store(Protocol):
     """What a store does; the functions of this module say what each means."""
@@ -40,14 +53,22 @@ class Store(Protocol):
         self, uri: str, max_bytes: Optional[int], options: web.WebOptions, attempts: Optional[int]
     ) -> Tried[bytes]: ...
 
+    def read_range(self, uri: str, offset: int, size: int) -> Tried[bytes]: ...
+
     def download(self, uri: str, path: str) -> Tried[None]: ...
 
     def opened(self, uri: str) -> ContextManager[BinaryIO]: ...
 
     def size(self, uri: str) -> Optional[int]: ...
 
+    def found(self, uri: str) -> Optional[Listed]: ...
+
     def write(
         self, folder: str, name: str, data: bytes, mime_type: str, overwrite: bool, durable: bool
+    ) -> Tried[None]: ...
+
+    def upload(
+        self, folder: str, name: str, path: str, mime_type: str, overwrite: Overwrite
     ) -> Tried[None]: ...
 
     def listing(
@@ -63,7 +84,11 @@ def store_of(uri: str) -> Store:
     >>> store_of("photos/a.jpg").__name__, store_of("s3://bucket/a.jpg").__name__
     ('rembg_beam.transforms.store.local', 'rembg_beam.transforms.store.beam_files')
     """
-    name = _STORES.get(uris.scheme(uri), _OTHERS)
+    return _module(_STORES.get(uris.scheme(uri), _OTHERS))
+
+
+@functools.cache
+def _module(name: str) -> Store:
     return cast(Store, importlib.import_module(name, __package__))
 
 
@@ -94,7 +119,7 @@ def try_read(
     web_options: web.WebOptions = web.DEFAULTS,
     attempts: Optional[int] = None,
 ) -> Tried[bytes]:
-    """All bytes of a file, as stored: what is called `.gz` is not unpacked.
+    """All bytes of a file, or of a picture within one, as stored: `.gz` is not unpacked.
 
     A failure of the store's is returned, with its attempts; `read` raises it.
 
@@ -110,12 +135,47 @@ def try_read(
         raise ValueError(
             f"{uri!r}: what stood for *** is kept in no row; name the picture again by --input_list"
         )
+    if member := members.parse(uri):
+        return _try_read_member(member, max_bytes)
     found = store_of(uri).read(uri, max_bytes, web_options, attempts)
     if isinstance(found.error, FileNotFoundError) and (hint := hints.absent(uri)):
         said = f"{found.error.strerror}; {hint}"
         error = FileNotFoundError(found.error.errno, said, found.error.filename)
         return found._replace(error=error)
     return found
+
+
+def _try_read_member(member: members.Member, max_bytes: Optional[int]) -> Tried[bytes]:
+    if isinstance(member, members.Cell):
+        backoff = BACKOFF if uris.is_local(member.container) else ONCE  # others try again inside
+        return tried(_read_cell, member, max_bytes, backoff=backoff)
+    file, _, offset, size = member
+    try:
+        limits.check(member.uri, size, max_bytes)
+    except limits.TooLarge as error:
+        return Tried(None, 1, error)
+    store = store_of(file)
+    read_range = store.read_range if uris.is_local(file) else _read_near
+    found = read_range(file, offset, size)
+    if found.error is None and len(found.get()) < size:
+        return found._replace(value=None, error=_cut_off(member, offset + len(found.get())))
+    return found
+
+
+def _read_near(uri: str, offset: int, size: int) -> Tried[bytes]:
+    return _blocks.read(uri, offset, size, store_of(uri).read_range)
+
+
+def _read_cell(cell: members.Cell, max_bytes: Optional[int]) -> bytes:
+    data = _cursors.read(cell, seekable)
+    limits.check(cell.uri, len(data), max_bytes)
+    return data
+
+
+def _cut_off(member: members.TarMember, end: int) -> OSError:
+    file = uris.without_secrets(member.container)
+    rule = f"{file!r} ends at byte {end}, within this picture: it is cut off, so copy it again"
+    return OSError(errno.ENODATA, rule, uris.without_secrets(member.uri))
 
 
 def download(uri: str, path: str) -> None:
@@ -128,8 +188,21 @@ def opened(uri: str) -> ContextManager[BinaryIO]:
     return store_of(uri).opened(uri)
 
 
+def seekable(uri: str) -> ContextManager[BinaryIO]:
+    """A file opened to be read here and there; of one elsewhere whole blocks are fetched, and kept
+    for a while."""
+    if uris.is_local(uri):
+        return local.opened(uri)
+    store = store_of(uri)
+    if (there := store.size(uri)) is None:
+        raise refusals.of_status(404, uri)
+    return contextlib.closing(cast(BinaryIO, BlockFile(uri, there, store.read_range, _blocks)))
+
+
 def expected_size(uri: str) -> int:
     """About how many bytes `read` will give: a local file's size, the usual one elsewhere."""
+    if member := members.parse(uri):
+        return member.size if isinstance(member, members.TarMember) else USUAL_BYTES
     if not uris.is_local(uri):
         return USUAL_BYTES
     try:
@@ -170,6 +243,39 @@ def try_write(
     return Tried(None if tried.error else written, tried.attempts, tried.error)
 
 
+def upload(
+    folder: str, name: str, path: str, mime_type: str, *, overwrite: Overwrite = True
+) -> Written:
+    """`write`s a file of this machine, which is not held in memory; local ones are durable.
+
+    With a file as it was `found` for `overwrite`, that one alone is replaced; `FileExistsError` if
+    it was written anew. (Stores other than gs:// look right before they write.)
+    One that lies in a `spool` of the folder may not be changed any more: there it is linked.
+    """
+    tried = store_of(folder).upload(folder, name, path, mime_type, overwrite)
+    tried.get()
+    return Written(uris.join(folder, name), os.path.getsize(path), tried.attempts)
+
+
+def spool(folder: str) -> ContextManager[str]:
+    """A new local folder for files on their way to a folder, removed at the end; of a local one
+    it is on its file system. What a killed process leaves there the next removes."""
+    return local.spool(folder if uris.is_local(folder) else _own_temporary_folder())
+
+
+def _own_temporary_folder() -> str:
+    """This user's, among this machine's temporary folders: nobody else writes there."""
+    user = getattr(os, "getuid", lambda: getpass.getuser())()
+    path = os.path.join(tempfile.gettempdir(), f"rembg-beam-{user}")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    found = os.lstat(path)
+    is_ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    if not (stat.S_ISDIR(found.st_mode) and is_ours):
+        rule = "it is another user's, or no folder: name another for temporary files by TMPDIR"
+        raise PermissionError(errno.EACCES, rule, path)
+    return path
+
+
 def size(uri: str) -> Optional[int]:
     """The size of a file in bytes; None if there is none."""
     return store_of(uri).size(uri)
@@ -177,9 +283,7 @@ def size(uri: str) -> Optional[int]:
 
 def found(uri: str) -> Optional[Listed]:
     """What a listing says of one file; None if it is not there."""
-    folder, _, name = uri.rpartition("/")
-    files = listing(folder, start=name, deep=False)
-    return next((file for file in files if file.name == name), None)
+    return store_of(uri).found(uri)
 
 
 def listing(

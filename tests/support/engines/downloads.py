@@ -67,6 +67,24 @@ def _fetched(artifact: str, version: str, *older: str) -> Path:
     return FOLDER / f"{artifact}-{version}.jar"
 
 
+def java_example() -> str:
+    """The class path of the example in Java, which Maven compiles."""
+    need("java")
+    folder = FOLDER / "java"
+    shutil.copytree(FOLDER.parent / "examples" / "java", folder, dirs_exist_ok=True)
+    path = folder / "target" / "class-path.txt"
+    goal = "dependency:build-classpath"
+    _call("mvn", "-q", "-B", "-f", str(folder), "compile", goal, f"-Dmdep.outputFile={path}")
+    return f"{folder / 'target' / 'classes'}{os.pathsep}{path.read_text().strip()}"
+
+
+def go_example() -> str:
+    """The program of the example in Go, which Go compiles."""
+    path = str(FOLDER / "bin" / "go-example")
+    _call("go", "build", "-C", str(FOLDER.parent / "examples" / "go"), "-o", path)
+    return path
+
+
 def need(tool: str) -> None:
     """Raises `Missing` for a tool that isn't installed."""
     if shutil.which(tool) is None:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 import pyarrow.dataset
 
+from rembg_beam.transforms import Outcome
 from rembg_beam.transforms.folder import layout
 from rembg_beam.transforms.store import uris
 
@@ -17,7 +18,8 @@ from .. import kinds
 PICTURES = 200
 
 # Columns that tell of one run alone.
-_OF_A_RUN = ("run", "read_msecs", "remove_msecs", "write_msecs", "worker")
+_MSECS = tuple(name for name in Outcome._fields if name.endswith("_msecs"))
+_OF_A_RUN = ("run", "worker", *_MSECS)
 
 
 class Done(NamedTuple):
@@ -97,7 +99,8 @@ def contents(output: Path, killed: bool = False) -> Dict[str, bytes]:
     found = {}
     for path in output.rglob("*"):
         name = str(path.relative_to(output))
-        if path.is_file() and not name.startswith(layout.MANIFEST):
+        is_told = name.startswith(layout.MANIFEST) or name == "metadata.parquet"
+        if path.is_file() and not is_told:
             assert killed or uris.TEMPORARY not in name
             found[name] = path.read_bytes()
     return found

@@ -9,9 +9,12 @@
     packing      ... unpacked, if a server packs it unasked
     answers      what came -> a picture's bytes, or what is said in their place
     errors       what went wrong -> Python's own errors, naming URL, rule and way out
+    parts        ... or some of its bytes, of a server that sends parts
     fetcher      all of it in a row, with redirects and further attempts
+    filesystem   the same for any step of Beam's
+    files        ... and by its options for what is no picture, such as a list
 
-As a store it is only to read; what else is asked of it, `beam_files` refuses.
+As a store it is only to read; what else is asked of it is refused.
 
 In: URLs, of a list that nobody has checked, and `WebOptions`. Out: the bytes that a GET gives. What
 the other side does is bounded: the bytes by `max_bytes` (as sent, and as unpacked where it packs
@@ -29,9 +32,12 @@ Fails with Python's own errors, each naming the URL without its secrets, the rul
 `ValueError` for what is no URL that can be fetched.
 """
 
-from ..beam_files import download, listing, opened, remove, size, write
+from .. import uris
+from ..retrying import Tried
 from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
+from .files import download, found, listing, opened, remove, size, upload, write
+from .filesystem import WebFileOptions
 from .options import DEFAULTS, WebOptions, checked_networks
 from .urls import check
 
@@ -42,14 +48,25 @@ __all__ = [
     "OptedOut",
     "PrivateAddress",
     "TooSlow",
+    "WebFileOptions",
     "WebOptions",
     "check",
     "checked_networks",
     "download",
+    "found",
     "listing",
     "opened",
     "read",
+    "read_range",
     "remove",
     "size",
+    "upload",
     "write",
 ]
+
+
+def read_range(uri: str, offset: int, size: int) -> Tried[bytes]:
+    """Refuses: not every server gives parts of a file, nor the same file a second time."""
+    shown = uris.without_secrets(uri)
+    rule = f"{shown!r}: of the web's files no parts are read; copy it to a folder or a bucket"
+    return Tried(None, 1, ValueError(rule))

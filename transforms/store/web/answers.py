@@ -96,6 +96,7 @@ def check_opt_out(url: str, response: Any, user_agent: str) -> None:
         if said := opt_out(line, agent):
             rule = (
                 f"its site opts out of being gathered (X-Robots-Tag: {said}); only "
-                "--ignore_opt_out (ignore_opt_out=True) would fetch it"
+                "--ignore_opt_out (ignore_opt_out=True, and for a step of Beam's own in "
+                "--rembg_beam_web_options) would fetch it"
             )
             raise OptedOut(errno.EACCES, rule, uris.without_secrets(url))

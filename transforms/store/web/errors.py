@@ -166,8 +166,8 @@ def _of_refusal(error: Refused) -> str:
         return f"{told}; nothing is fetched from there, with --allow_private_hosts neither"
     return (
         f"{told} and not of the public internet; only --allow_private_hosts "
-        "(allow_private_hosts=True), for all such addresses or with the network to open, would "
-        "fetch it"
+        "(allow_private_hosts=True, and for a step of Beam's own in --rembg_beam_web_options), for "
+        "all such addresses or with the network to open, would fetch it"
     )
 
 

@@ -8,11 +8,12 @@ import errno
 import os
 import socket
 import threading
-from typing import Dict, Optional, Tuple, Union
+from functools import partial
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 from .. import uris
 from ..retrying import Backoff, PutOff, Tried, tried
-from . import answers
+from . import answers, parts
 from .connections import Connections, Dial, Resolver, dial
 from .errors import Answered, TooSlow, of_closed, of_status, raise_as_python
 from .hosts import Closed, Hosts
@@ -26,6 +27,26 @@ REDIRECTS = 5
 BACKOFF = Backoff(attempts=4, longest_seconds=8.0)
 
 _MOVED = frozenset([301, 302, 303, 307, 308])
+
+T = TypeVar("T")
+
+
+class _Moved(NamedTuple):
+    url: str
+
+
+class _Wanted(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+      take: makes a value of a URL and its answer.
+      headers: what the request says besides.
+      statuses: of the answers that `take` knows.
+    """
+
+    take: Callable[[str, Any], Any]
+    headers: Mapping[str, str] = {}
+    statuses: Tuple[int, ...] = (200,)
 
 
 class Fetcher:
@@ -53,17 +74,35 @@ class Fetcher:
 
     def read(self, uri: str, max_bytes: Optional[int] = None) -> Tried[bytes]:
         """The bytes of a URL's answer, or why there are none; waits where it has to."""
+        return self._patiently(lambda made: self.read_or_put_off(uri, max_bytes, made))
+
+    def read_or_put_off(self, uri: str, max_bytes: Optional[int], attempts: int) -> Tried[bytes]:
+        """The same, but raises `PutOff` in place of waiting; so many attempts are made already."""
+        return self._asked(uri, _Wanted(partial(answers.body, max_bytes=max_bytes)), attempts)
+
+    def first_part(self, uri: str, end: int) -> parts.Part:
+        """The bytes up to `end`, or all where its server sends no parts; raises why not."""
+        wanted = _Wanted(partial(parts.first, end=end), parts.headers(0, end), parts.STATUSES)
+        return self._patiently(lambda made: self._asked(uri, wanted, made)).get()
+
+    def later_part(self, uri: str, start: int, end: int, of: parts.Part) -> bytes:
+        """The bytes `[start, end)` of the file whose first part that is; raises why not."""
+        take = partial(parts.later, start=start, end=end, of=of)
+        wanted = _Wanted(take, parts.headers(start, end), parts.STATUSES)
+        return self._patiently(lambda made: self._asked(uri, wanted, made)).get()
+
+    def _patiently(self, ask: Callable[[int], Tried[T]]) -> Tried[T]:
+        """What asking comes to, by the attempts made before; waits where that puts it off."""
         attempts = 0
         while True:
             try:
-                return self.read_or_put_off(uri, max_bytes, attempts)
+                return ask(attempts)
             except PutOff as put_off:
                 self._backoff.sleep(put_off.seconds)
                 attempts = put_off.attempts
 
-    def read_or_put_off(self, uri: str, max_bytes: Optional[int], attempts: int) -> Tried[bytes]:
-        """The same, but raises `PutOff` in place of waiting; so many attempts are made already."""
-        found = tried(self._attempt, uri, max_bytes, backoff=self._backoff, made=attempts)
+    def _asked(self, uri: str, wanted: _Wanted, attempts: int) -> Tried[Any]:
+        found = tried(self._attempt, uri, wanted, backoff=self._backoff, made=attempts)
         if isinstance(found.error, Closed):
             asked = found.attempts - 1
             if not found.error.given_up:
@@ -73,13 +112,13 @@ class Fetcher:
             return found._replace(error=of_status(found.error, uri))
         return found
 
-    def _attempt(self, uri: str, max_bytes: Optional[int]) -> bytes:
+    def _attempt(self, uri: str, wanted: _Wanted) -> Any:
         at, seconds = uri, self.options.max_seconds
         for _ in range(REDIRECTS + 1):
             host = str(parsed(at).host)
             with self._hosts.slot(host), self._watchdog.watch(seconds) as watch:
                 try:
-                    found = self._hop(at, uri, max_bytes, watch)
+                    found = self._hop(at, uri, wanted, watch)
                 except Answered as error:
                     self._heed(host, error, uri)
                     raise
@@ -91,9 +130,9 @@ class Fetcher:
                     rule = f"it takes longer than {limit}: raise that, or leave the file out"
                     raise TooSlow(errno.ETIMEDOUT, rule, uris.without_secrets(uri))
                 seconds = watch.remaining()
-            if isinstance(found, bytes):
+            if not isinstance(found, _Moved):
                 return found
-            at = found
+            at = found.url
         rule = f"it is redirected more than {REDIRECTS} times"
         raise OSError(errno.ELOOP, rule, uris.without_secrets(uri))
 
@@ -104,22 +143,21 @@ class Fetcher:
             if closed is not None:
                 raise of_closed(closed, uri)
 
-    def _hop(
-        self, url: str, first: str, max_bytes: Optional[int], watch: Watch
-    ) -> Union[bytes, str]:
-        """The bytes of a URL's answer, or where it is redirected to; `first` is the list's URL."""
-        response = self._connections.get(url, headers(self.options, url, first), watch)
+    def _hop(self, url: str, first: str, wanted: _Wanted, watch: Watch) -> Any:
+        """What is wanted of a URL, or where it is redirected to; `first` is the list's URL."""
+        said = {**headers(self.options, url, first), **wanted.headers}
+        response = self._connections.get(url, said, watch)
         try:
             if response.status in _MOVED and "location" in response.headers:
                 answers.drain(response)
-                return joined(url, response.headers.getlist("location")[0])
-            if response.status != 200:
+                return _Moved(joined(url, response.headers.getlist("location")[0]))
+            if response.status not in wanted.statuses:
                 answers.drain(response)
                 host, wait = str(parsed(url).host), answers.wait_seconds(response)
                 raise Answered(response.status, response.reason, host, wait)
             if not self.options.ignore_opt_out:
                 answers.check_opt_out(url, response, self.options.web_user_agent)
-            return answers.body(url, response, max_bytes)
+            return wanted.take(url, response)
         except BaseException:
             response.close()
             raise
