@@ -113,6 +113,7 @@ class Note(beam.DoFn):
         failure = result if isinstance(result, Failure) else None
         parts = [] if isinstance(result, Failure) else result.parts
         noted = {
+            "picture": source.name or source.uri,
             "at": time.perf_counter(),
             "cpu": time.process_time(),
             "model": timing.model_seconds(self._loaded),
@@ -150,16 +151,18 @@ def measure(
     window = notes[lead - 1 : lead + len(counting)]
     seconds, cpu, model = (_each(window, name) for name in ("at", "cpu", "model"))
     counted = window[1:]
+    each_once = list({note["picture"]: note for note in notes}.values())
+    failed = [note["why"] for note in each_once if note["failed"]]
     return Measured(
         pictures=len(sources),
-        failed=round(_mean(counted, "failed") * len(sources)),
-        why=tuple(dict.fromkeys(each["why"] for each in counted if each["failed"]))[:REASONS],
+        failed=len(failed),
+        why=tuple(failed[:REASONS]),
         seconds=seconds,
         spread=spread([each["worked"] for each in counted], len(sources), found),
         occupied=_mean(counted, "worked") / 1000 / (seconds * threads),
         cpu_seconds=cpu,
         model_seconds=min(model, cpu),
-        **{name: _mean(counted, name) for name in ("bytes_in", "bytes_out", "parts")},
+        **{name: _mean(each_once, name) for name in ("bytes_in", "bytes_out", "parts")},
         start_seconds=opened + max(window[0]["at"] - began - lead * seconds, 0.0),
         threads=threads,
         cores=cpu_count(),
