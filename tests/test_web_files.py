@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+import json
 import os
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, Callable, Iterator, List
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 import trustme
@@ -25,8 +27,9 @@ from support import web
 from support.web import LOOPBACK
 
 from rembg_beam.pipelines import cli
-from rembg_beam.transforms import WebOptions
-from rembg_beam.transforms.store import limits, stores
+from rembg_beam.transforms import Columns, WebOptions
+from rembg_beam.transforms.sources import readers
+from rembg_beam.transforms.store import blocks, limits, stores
 from rembg_beam.transforms.store.web import WebFileOptions, filesystem, parts
 
 DATA = os.urandom(300_000)
@@ -279,6 +282,88 @@ def test_a_list_may_be_a_url(
     assert len(found) == 2 and "b.png" in found
 
 
+TABLE = [
+    {"file_name": "x y/a.jpg", "price": 7},
+    {"file_name": "../b.jpg", "price": 8},
+    {"file_name": "absent.jpg", "price": 9},
+]
+
+
+def _parquet(rows: List[Any], **options: Any) -> bytes:
+    file = io.BytesIO()
+    pa.parquet.write_table(pa.Table.from_pylist(rows), file, **options)
+    return file.getvalue()
+
+
+def _csv(rows: List[Any]) -> bytes:
+    return "\r\n".join(
+        ["file_name,price", *(f"{r['file_name']},{r['price']}" for r in rows)]
+    ).encode()
+
+
+def _json_lines(rows: List[Any]) -> bytes:
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+@pytest.mark.parametrize("place", ["/parts/t", "/whole/t"])
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("t.csv", _csv),
+        ("t.csv.gz", lambda rows: gzip.compress(_csv(rows))),
+        ("t.jsonl", _json_lines),
+        ("t.parquet", _parquet),
+    ],
+)
+def test_a_table_may_be_a_url(
+    place: str, name: str, write: Any, server: web.Server, tmp_path: Path, tree: Any, capfd: Any
+) -> None:
+    """And the relative paths in it are of files beside it; its query is for itself."""
+    picture = server.pictures["/a.jpg"]
+    server.pictures |= {
+        f"{place}/{name}": write(TABLE),
+        f"{place}/x%20y/a.jpg": picture,
+        f"{place.rpartition('/')[0]}/b.jpg": picture,
+    }
+    flags = ["--output", str(tmp_path / "out"), "--model", "tiny", "--allow_private_hosts"]
+    url = f"{server.url.replace('://', '://me:s3cr3t@')}{place}/{name}?key=s3cr3t"
+    assert cli.main(["run", "--input", url, *flags, "--max_failures", "1"]) == 0
+    out, err = capfd.readouterr()
+    assert "2 written, 0 skipped, 1 failed" in out and "s3cr3t" not in out + err
+    host = server.url.partition("://")[2].replace(":", "^3A")
+    assert tree(tmp_path / "out") == [
+        f"{host}{place.rpartition('/')[0]}/b.jpg.png",
+        f"{host}{place}/x y/a.jpg.png",
+    ]
+    rows = pyarrow.dataset.dataset(tmp_path / "out" / "_manifest", partitioning="hive").to_table()
+    prices = sorted(json.loads(row)["price"] for row in rows["metadata"].to_pylist())
+    assert [int(price) for price in prices] == [7, 8, 9]
+    assert "s3cr3t" not in str(rows.to_pylist())
+    assert not [path for path in server.paths if "?" in path and name not in path]
+
+
+def test_of_a_large_table_of_the_webs_blocks_are_fetched(
+    server: web.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100_000)
+    rows = [{"uri": f"{number}.jpg", "text": os.urandom(200).hex()} for number in range(2000)]
+    server.pictures["/parts/t.parquet"] = _parquet(rows, row_group_size=500)
+    found: List[Any] = list(readers.read(f"{server.url}/parts/t.parquet", None, Columns()))
+    assert [each.uri for each in found] == [f"{server.url}/parts/{r['uri']}" for r in rows]
+    size = len(server.pictures["/parts/t.parquet"])
+    assert size / 100_000 <= len(server.paths) <= size / 100_000 + 3
+
+
+def test_a_shard_of_the_webs_is_refused(server: web.Server, tmp_path: Path, capfd: Any) -> None:
+    cells = [{"image": server.pictures["/a.jpg"]}]
+    server.pictures |= {"/t.parquet": _parquet(cells), "/t.tar": b"x"}
+    flags = ["--output", str(tmp_path / "out"), "--model", "tiny", "--allow_private_hosts"]
+    for name in ("t.parquet", "t.tar?key=1"):
+        assert cli.main(["run", "--input", f"{server.url}/{name}", *flags]) == 2
+        assert "pictures within a file of the web are not read" in capfd.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_list_that_is_not_there_is_wrong_use(
     server: web.Server, tmp_path: Path, capfd: Any
 ) -> None:
@@ -288,6 +373,10 @@ def test_a_list_that_is_not_there_is_wrong_use(
     assert "there is no such file" in capfd.readouterr().err
     assert cli.main(["run", "--input_list", url, *flags]) == 2
     assert "not of the public internet" in capfd.readouterr().err
+    assert cli.main(["run", "--input", f"{server.url}/t.csv", *flags]) == 2
+    assert "not of the public internet" in capfd.readouterr().err
+    assert cli.main(["run", "--input", f"{server.url}/t.csv", *flags, "--allow_private_hosts"]) == 2
+    assert f"'{server.url}/t.csv'" in capfd.readouterr().err
 
 
 def test_a_store_reads_urls_in_pieces(parted: str, tmp_path: Path) -> None:

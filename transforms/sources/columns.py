@@ -12,8 +12,10 @@ import functools
 import math
 import os
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import Any, Collection, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
+from urllib.parse import quote
 
 from .. import strict_json
 from ..elements import Source
@@ -256,10 +258,19 @@ def _own_name(path: str, table_name: str) -> Optional[str]:
 
 
 def _beside(table_uri: str, path: str) -> str:
-    """The URI of a path relative to a table's folder; no store but a local one knows `..`."""
+    """The URI of a path relative to a table's folder; no store but a local one knows `..`.
+
+    >>> _beside("https://me:pw@host/x/table.csv?sig=1", "a b.jpg")
+    'https://me:pw@host/x/a%20b.jpg'
+    """
     if uris.is_local(table_uri):
         folder = os.path.dirname(uris.local_path(table_uri))
         return uris.local_uri(os.path.join(folder, path))
+    if uris.is_web(table_uri):
+        table_uri, path = (
+            re.split("[?#]", table_uri, maxsplit=1)[0],
+            quote(path, errors="surrogatepass"),
+        )
     uri = uris.join(table_uri.rpartition("/")[0], path)
     if not {".", ".."} & set(path.split("/")):
         return uri

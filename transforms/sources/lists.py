@@ -37,6 +37,10 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _OWN_FOLDERS = ("/dev/", "/proc/")
 
 
+# Of a shard, or of a table that has the bytes of its pictures.
+PICTURES_OF_THE_WEB = "pictures within a file of the web are not read: download it"
+
+
 class BadList(ValueError):
     """A file that is no list of pictures."""
 

@@ -20,12 +20,12 @@ import pyarrow
 import pyarrow.parquet
 
 from ..elements import Source
-from ..store import stores
+from ..store import stores, uris
 from ..store.cells import is_of_content, leaf
 from ..store.members import Cell
 from . import tables
 from .columns import BadRow, Columns, source_of_row, source_within
-from .lists import BadLine, BadList
+from .lists import PICTURES_OF_THE_WEB, BadLine, BadList
 from .parquet_layout import PATH, Layout, Leaf, readable
 from .suffixes import PICTURE_SUFFIXES
 
@@ -59,6 +59,8 @@ class Parquet:
         with stores.seekable(uri) as file:
             parquet = _opened(file)
             layout = Layout.of(parquet.schema_arrow, columns)
+            if layout.picture and uris.is_web(uri):
+                raise BadList(PICTURES_OF_THE_WEB)
             for group in _groups(parquet.metadata, layout):
                 sources = _Sources(layout, group, uri, name, columns)
                 done = 0

@@ -12,7 +12,6 @@ from ..elements import Source
 from ..store import uris
 from . import lists, parquet, shards, tables
 from .columns import BadRow, Columns
-from .lists import BadList
 from .suffixes import PICTURE_SUFFIXES
 
 
@@ -46,12 +45,13 @@ class Reader(Protocol):
         """
 
 
-READERS: Dict[str, ListReader] = {".txt": lists, ".jsonl": lists}
+READERS: Dict[str, ListReader] = {".txt": lists, ".jsonl": lists, ".ndjson": lists}
 
 TABLES: Dict[str, Reader] = {
     ".csv": tables.Delimited((",", ";", "\t")),
     ".tsv": tables.Delimited(("\t",)),
     ".jsonl": tables.JsonLines(),
+    ".ndjson": tables.JsonLines(),
     ".parquet": parquet.Parquet(),
     ".tar": shards.Shards(),
     ".tgz": shards.Shards(),
@@ -109,6 +109,4 @@ def read(uri: str, name: Optional[str], columns: Columns) -> Iterator[Union[Sour
 def _named_reader(uri: str) -> Reader:
     found = container_reader(uri)
     assert found is not None, uri
-    if uris.is_web(uri):
-        raise BadList("tables and shards are not read from the web: download it")
     return found

@@ -36,7 +36,7 @@ from ..store import stores, uris
 from ..store.members import BLOCK_BYTES, TarMember
 from . import tar
 from .columns import BadRow, Columns, source_within
-from .lists import BadLine, BadList, NamesNothing
+from .lists import PICTURES_OF_THE_WEB, BadLine, BadList, NamesNothing
 from .suffixes import PICTURE_SUFFIXES
 
 # Of a text or a JSON member that becomes metadata; a larger one goes by its URI.
@@ -79,7 +79,7 @@ class Shards:
     """Reads shards."""
 
     def check(self, uri: str, columns: Columns) -> None:
-        _refuse_packed(uri)
+        _refuse(uri)
         with stores.seekable(uri) as file:
             beginning = file.read(BLOCK_BYTES)
         _check_members(beginning)
@@ -91,7 +91,7 @@ class Shards:
         raise BadList(f"{bad.where}: {bad.error}") if bad else NamesNothing("it holds no sample")
 
     def read(self, uri: str, name: Optional[str], columns: Columns) -> Found:
-        _refuse_packed(uri)
+        _refuse(uri)
         keys: Dict[str, None] = {}
         with stores.seekable(uri) as file:
             size = file.seek(0, os.SEEK_END)
@@ -222,7 +222,9 @@ def _lost(found: Union[tar.Lost, tar.Cut], keys: Dict[str, None]) -> str:
     return f"the shard ends there, {where}, after {so_far}: it is cut off, so copy it again"
 
 
-def _refuse_packed(uri: str) -> None:
+def _refuse(uri: str) -> None:
+    if uris.is_web(uri):
+        raise BadList(PICTURES_OF_THE_WEB)
     if not uris.bare(uri).lower().endswith(".tar"):
         raise BadList(
             "it is compressed, so that no picture of it can be read alone: unpack it to a .tar"

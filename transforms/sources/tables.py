@@ -261,9 +261,10 @@ def _found(
 
 
 def _fields(names: List[str], cells: List[str]) -> Dict[str, str]:
-    if len(cells) < len(names) or any(map(str.strip, cells[len(names) :])):
+    if any(map(str.strip, cells[len(names) :])):
         raise BadLine(f"it has {len(cells)} cells, and the header {len(names)}")
-    return {name: cell for name, cell in zip(names, cells) if name}
+    # Excel leaves out delimiters behind a row's last cell, in the middle of a file.
+    return {name: cell for name, cell in itertools.zip_longest(names, cells, fillvalue="") if name}
 
 
 def _object(line: bytes) -> Dict[str, Any]:

@@ -14,6 +14,7 @@ import errno
 import functools
 import getpass
 import importlib
+import io
 import os
 import stat
 import tempfile
@@ -193,10 +194,19 @@ def seekable(uri: str) -> ContextManager[BinaryIO]:
     for a while."""
     if uris.is_local(uri):
         return local.opened(uri)
+    if uris.is_web(uri):
+        return contextlib.closing(_of_web(uri))
     store = store_of(uri)
     if (there := store.size(uri)) is None:
         raise refusals.of_status(404, uri)
     return contextlib.closing(cast(BinaryIO, BlockFile(uri, there, store.read_range, _blocks)))
+
+
+def _of_web(uri: str) -> BinaryIO:
+    pieces = web.pieces(uri)
+    if pieces.is_whole:
+        return io.BytesIO(pieces.get_range(0, pieces.size))
+    return cast(BinaryIO, BlockFile(uri, pieces.size, pieces.read, _blocks))
 
 
 def expected_size(uri: str) -> int:

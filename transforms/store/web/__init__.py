@@ -36,7 +36,7 @@ from .. import uris
 from ..retrying import Tried
 from .errors import HostBusy, OptedOut, PrivateAddress, TooSlow
 from .fetcher import Fetcher, read
-from .files import download, found, listing, opened, remove, size, upload, write
+from .files import download, found, listing, opened, pieces, remove, size, upload, write
 from .filesystem import WebFileOptions
 from .options import DEFAULTS, WebOptions, checked_networks
 from .urls import check
@@ -56,6 +56,7 @@ __all__ = [
     "found",
     "listing",
     "opened",
+    "pieces",
     "read",
     "read_range",
     "remove",

@@ -14,12 +14,17 @@ from apache_beam.io.filesystems import FileSystems
 from .. import limits, uris
 from ..listed import Listed
 from ..retrying import Tried
-from .filesystem import read_only
+from .filesystem import Pieces, read_only
 
 
 def opened(uri: str) -> BinaryIO:
     """A file of the web, as the pipeline's options say, to be read in pieces and sought in."""
     return cast(BinaryIO, _system(uri).open(uri, compression_type=CompressionTypes.UNCOMPRESSED))
+
+
+def pieces(uri: str) -> Pieces:
+    """The same file's bytes by their place."""
+    return cast(Pieces, _system(uri).pieces(uri))
 
 
 def size(uri: str) -> Optional[int]:

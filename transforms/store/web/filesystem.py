@@ -29,6 +29,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ... import strict_json
 from .. import uris
+from ..retrying import Tried
 from .fetcher import shared
 from .options import DEFAULTS, WebOptions
 from .parts import Part
@@ -71,7 +72,7 @@ def web_options_of(options: Any) -> WebOptions:
         raise ValueError(f"--{_OPTION}={said!r}: {error}") from error
 
 
-class _Pieces(Downloader):
+class Pieces(Downloader):
     """A file's bytes by their place, the first ones at hand."""
 
     def __init__(self, uri: str, options: WebOptions, first: Part) -> None:
@@ -81,10 +82,19 @@ class _Pieces(Downloader):
     def size(self) -> int:
         return self._first.size
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all is at hand, as of a server that sends no parts."""
+        return len(self._first.data) == self.size
+
     def get_range(self, start: int, end: int) -> bytes:
         if end <= len(self._first.data):
             return self._first.data[start:end]
         return shared(self._options).later_part(self._uri, start, end, self._first)
+
+    def read(self, _: str, start: int, size: int) -> Tried[bytes]:
+        """A range as `blocks.Reading` has it, fewer bytes where the file ends before."""
+        return Tried(self.get_range(start, min(start + size, self.size)), 1)
 
 
 class HttpFileSystem(FileSystem):
@@ -166,9 +176,13 @@ class HttpFileSystem(FileSystem):
         return CompressedFile(file, compression_type=compression)
 
     def _opened(self, uri: str) -> BinaryIO:
-        first = shared(self._options).first_part(uri, _FIRST_BYTES)
-        stream = DownloaderStream(_Pieces(uri, self._options, first), mode="rb")
+        stream = DownloaderStream(self.pieces(uri), mode="rb")
         return cast(BinaryIO, io.BufferedReader(stream, PIECE_BYTES))
+
+    def pieces(self, uri: str) -> Pieces:
+        """A file's bytes by their place."""
+        first = shared(self._options).first_part(uri, _FIRST_BYTES)
+        return Pieces(uri, self._options, first)
 
     def _list(self, dir_or_prefix: str) -> NoReturn:
         raise ValueError(f"{uris.without_secrets(dir_or_prefix)!r}: a web site can't be listed")
