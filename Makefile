@@ -45,7 +45,7 @@ help:
 	@echo "make eval-tiny      how good the bundled model is; with PHOTOS=FOLDER on photos too"
 	@echo "make eval-suspect   how many spoiled masks the row's suspect finds; with PHOTOS=FOLDER too"
 	@echo "make eval-refine    how much --refine_above gains at edges; with PHOTOS=FOLDER on photos too"
-	@echo "make pictures  those of docs/masks.md and docs/framing.md"
+	@echo "make pictures  those of README.md, docs/masks.md and docs/framing.md"
 	@echo "make train-tiny     train it anew, in .venv-training/; takes about eight hours on 2 cores"
 	@echo "make test-training  the tests of its training, in the same environment"
 	@echo "make clean  remove what these made"
@@ -154,6 +154,7 @@ eval-refine: $(VENV)/dev
 pictures: $(VENV)/dev
 	$(BIN)/python -m training.mask_pictures
 	$(BIN)/python -m training.framing_pictures
+	$(BIN)/python -m training.strip_pictures
 
 # Memory that glibc keeps between steps: without, a step at 256 px takes half as long again.
 train-tiny: export MALLOC_MMAP_MAX_ = 0

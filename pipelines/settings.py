@@ -200,15 +200,16 @@ def from_command_line(
 def normalized(arguments: Sequence[str]) -> List[str]:
     """The arguments with `_` for `-` inside flags, where that makes a flag that exists.
 
-    >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3"])
-    ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3']
+    >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3", "--output", "./output"])
+    ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3', '--output', './output']
     """
     known = {*own_flags(), *(f"--{name}" for name in beam_options.names())}
     result = []
     for argument in arguments:
         flag, equals, value = argument.partition("=")
-        plain = "--" + flag[2:].replace("-", "_")
-        result.append(plain + equals + value if plain in known else argument)
+        plain = "--" + flag.removeprefix("--").replace("-", "_")
+        is_known = flag.startswith("--") and plain in known
+        result.append(plain + equals + value if is_known else argument)
     return result
 
 

@@ -47,7 +47,7 @@ def main() -> None:
     for index, (example, settings) in enumerate(TILES):
         x = _GAP + index % _IN_A_ROW * (_TILE + _GAP)
         y = _GAP + index // _IN_A_ROW * (_TILE + _LINES + _GAP)
-        tile = shown(cut_out(example, settings))
+        tile = shown(cut_out(example, settings), _TILE)
         left, top = x + (_TILE - tile.width) // 2, y + _TILE - tile.height
         sheet.paste(tile, (left, top))
         draw.rectangle((left - 1, top - 1, left + tile.width, top + tile.height), None, "#888")
@@ -77,9 +77,9 @@ def flags(settings: dict[str, Any]) -> str:
     return "\n".join([" ".join(words[:1]), " ".join(words[1:])]) if words else "no framing"
 
 
-def shown(cutout: Image.Image) -> Image.Image:
-    """A tile of it, before a chequerboard."""
-    cutout.thumbnail((_TILE - 2, _TILE - 2), Image.Resampling.HAMMING)
+def shown(cutout: Image.Image, side: int) -> Image.Image:
+    """A tile of it, of so many pixels, before a chequerboard."""
+    cutout.thumbnail((side - 2, side - 2), Image.Resampling.HAMMING)
     squares = np.indices(cutout.size[::-1]) // 8
     board = Image.fromarray(np.where(squares.sum(0) % 2, 255, 222).astype(np.uint8)).convert("RGBA")
     return Image.alpha_composite(board, cutout.convert("RGBA")).convert("RGB")
