@@ -77,6 +77,9 @@ def _check_what_is_needed(settings: Settings) -> None:
         raise ValueError("no output: name a folder for the cutouts by --output")
 
 
+# Of tables and shards that one input names: so many that are wrong are refused before the run.
+_LOOKED_AT = 3
+
 # Settings that name files.
 _FILES = ("input", "input_list", "output", "relative_to", "model_path", "model_dir", "background")
 
@@ -167,8 +170,8 @@ def _check_model_path(uri: Optional[str]) -> None:
 
 
 def _check_input(flag: str, pattern: str, output: str, columns: Columns) -> None:
-    """What is named is there; of tables and shards the first that names anything begins as it
-    should. One that is empty, or can't be opened, is no more than a failed row beside others."""
+    """What is named is there; of tables and shards one of the first begins as it should. One that
+    is empty, damaged or can't be opened is no more than a failed row beside others."""
     try:
         first = patterns.first(pattern, exclude=output)
     except OSError as error:
@@ -178,7 +181,8 @@ def _check_input(flag: str, pattern: str, output: str, columns: Columns) -> None
     if first is None:
         return
     found = (each.uri for each in patterns.find(pattern, exclude=output))
-    passed_over: List[ValueError] = []
+    absent: List[ValueError] = []
+    wrong: List[ValueError] = []
     for uri in found if uris.is_local(pattern) else [first]:
         if readers.container_reader(uri) is None:
             return
@@ -186,11 +190,12 @@ def _check_input(flag: str, pattern: str, output: str, columns: Columns) -> None
             readers.check(uri, columns)
             return
         except (ValueError, OSError) as error:
+            is_absent = isinstance(error, (lists.NamesNothing, FileNotFoundError, PermissionError))
             refusal = ValueError(f"{flag} {uris.without_secrets(uri)!r}: {error}")
-            if not isinstance(error, (lists.NamesNothing, FileNotFoundError, PermissionError)):
-                raise refusal from error
-            passed_over.append(refusal)
-    raise passed_over[0]
+            (absent if is_absent else wrong).append(refusal)
+            if len(wrong) == _LOOKED_AT:
+                break
+    raise (wrong or absent)[0]
 
 
 def _may_be_filled(pattern: str) -> bool:

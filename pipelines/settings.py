@@ -200,8 +200,8 @@ def from_command_line(
 def normalized(arguments: Sequence[str]) -> List[str]:
     """The arguments with `_` for `-` inside flags, where that makes a flag that exists.
 
-    >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3", "--output", "./output"])
-    ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3', '--output', './output']
+    >>> normalized(["--only-mask", "--input", "a-b.jpg", "--max-failures=3", "./output"])
+    ['--only_mask', '--input', 'a-b.jpg', '--max_failures=3', './output']
     """
     known = {*own_flags(), *(f"--{name}" for name in beam_options.names())}
     result = []

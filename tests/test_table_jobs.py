@@ -182,6 +182,18 @@ def test_a_table_of_a_glob_that_is_none_is_a_failure(data: Path, tmp_path: Path)
     assert (None, "failed", "BadList") in found
 
 
+def test_one_good_table_among_the_first_is_enough(data: Path, tmp_path: Path, capfd: Any) -> None:
+    for name in ("0.csv", "1.csv"):
+        (data / name).write_text("a,b\n1,2\n")
+    (data / "2.csv").write_text("url,k\ntest/1.jpg,7\n")
+    flags = ("--input", f"{data}/?.csv", "--output", tmp_path / "out")
+    assert run(*flags) == 0
+    assert "1 written, 0 skipped, 2 failed" in capfd.readouterr().out
+    (data / "2.csv").write_text("a,b\n1,2\n")
+    assert run("--input", f"{data}/?.csv", "--output", tmp_path / "other") == 2
+    assert "none of its columns is called uri" in capfd.readouterr().err
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("joined")
 def test_empty_tables_and_those_that_can_not_be_opened_are_rows(

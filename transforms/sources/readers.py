@@ -54,8 +54,10 @@ TABLES: Dict[str, Reader] = {
     ".ndjson": tables.JsonLines(),
     ".parquet": parquet.Parquet(),
     ".tar": shards.Shards(),
-    ".tgz": shards.Shards(),
 }
+
+# Refused with what to do about them.
+_PACKED: Dict[str, Reader] = {".tgz": shards.Shards()}
 
 _PICTURES = tuple(PICTURE_SUFFIXES)
 
@@ -87,7 +89,8 @@ def container_reader(uri: str) -> Optional[Reader]:
     """
     if uri.lower().endswith(_PICTURES):  # as most do; of a million files each is asked for
         return None
-    return TABLES.get(_suffix(uri))
+    suffix = _suffix(uri)
+    return TABLES.get(suffix) or _PACKED.get(suffix)
 
 
 def _suffix(uri: str) -> str:

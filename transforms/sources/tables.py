@@ -39,6 +39,10 @@ _REREAD = 1_000
 _TELLS_DELIMITER = re.compile(rb'(\xef\xbb\xbf)?"?sep=.?"?\s*', re.IGNORECASE)
 
 _OPEN_QUOTE = "a quote begins in it and doesn't end"
+_NO_QUOTES = (
+    f"a quote begins in it and doesn't end, as in {_REREAD:,} lines before: nothing is read from "
+    "here on; write the table with its quotes doubled"
+)
 
 
 class _Record(NamedTuple):
@@ -174,10 +178,13 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[_Record]:
         content = _content(rows, lines)
         if cells is None and any(map(_TELLS_DELIMITER.fullmatch, lines.taken)):
             continue
-        if cells is not None and len(lines.taken) > 1 and rereads < _REREAD:
+        if cells is not None and len(lines.taken) > 1:
             if _has_open_quote(content, lines.taken, delimiter, cells):
                 content = BadLine(_OPEN_QUOTE)
             if isinstance(content, BadLine):
+                if rereads == _REREAD:
+                    yield _Record(number, lines.taken[0], BadLine(_NO_QUOTES))
+                    return
                 lines.put_back()
                 rereads += 1
         if isinstance(content, BadLine) or any(map(str.strip, content)):
