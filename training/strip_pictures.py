@@ -26,7 +26,7 @@ _TILE, _LINES, _GAP = 190, 50, 14
 _IN_A_ROW = 5
 
 # Of each run, as the command takes them; in lines.
-FLAGS = (
+FLAGS: tuple[tuple[str, ...], ...] = (
     ("--outputs cutout",),
     ("--outputs mask",),
     ("--outputs trimap",),
@@ -56,7 +56,9 @@ def made(flags: str) -> Image.Image:
 def strip() -> Image.Image:
     """The photo and the eight, in rows."""
     with Image.open(_EXAMPLE) as photo:
-        tiles = [(("the photo",), ImageOps.exif_transpose(photo).convert("RGBA"))]
+        tiles: list[tuple[tuple[str, ...], Image.Image]] = [
+            (("the photo",), ImageOps.exif_transpose(photo).convert("RGBA"))
+        ]
     tiles += [(lines, made(" ".join(lines))) for lines in FLAGS]
     rows = -(-len(tiles) // _IN_A_ROW)
     size = _IN_A_ROW * (_TILE + _GAP) + _GAP, rows * (_TILE + _LINES + _GAP) + _GAP
