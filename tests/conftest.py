@@ -220,6 +220,35 @@ def proxy(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     proxy.stop()
 
 
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[Any]:
+    from support import s3
+
+    server = s3.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_server(_s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """S3 on loopback for this test: an empty bucket, requests counted, waits of no length."""
+    from apache_beam.io.filesystems import FileSystems
+
+    from rembg_beam.transforms.store import retrying
+
+    _s3_server.empty()
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "none")
+    for name in ("CONFIG_FILE", "SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(f"AWS_{name}", os.devnull)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", _s3_server.url)
+    # Those of all tests, so that they share a client.
+    monkeypatch.setattr(FileSystems, "_pipeline_options", _s3_server.options)
+    monkeypatch.setattr(retrying, "BACKOFF", retrying.Backoff(first_seconds=0.001))
+    return _s3_server
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> str:
     """The URI of a folder on another file system of Beam's."""

@@ -34,11 +34,14 @@ def test_this_machine_is_well(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:9")
     monkeypatch.setenv("REMBG_HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
     assert cli.main(["doctor"]) == 0
     out, err = capfd.readouterr()
     assert err == "", "what it finds is said once"
     assert "ok      provider CPU: runs the bundled model\n" in out
     assert "ok      a picture: read, cut out by tiny on CPUExecutionProvider and written" in out
+    assert "ok      s3://: credentials found\n" in out
     assert "warning gs://: an emulator's, 'http://localhost:9'\n          -> unset STORAGE" in out
     assert out.endswith(" ok, 1 warning, 0 fault\n")
 

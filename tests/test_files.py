@@ -17,14 +17,29 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError
 from support.elsewhere import Elsewhere
 
-from rembg_beam.transforms.store import beam_files, gcs, limits, local, retrying, stores, uris, web
+from rembg_beam.transforms.store import (
+    beam_files,
+    gcs,
+    limits,
+    local,
+    retrying,
+    s3,
+    stores,
+    uris,
+    web,
+)
 
 TEMPORARY = uris.TEMPORARY
 
 # That they are stores, mypy checks.
 STORES: Dict[str, stores.Store] = {
     **{"a.jpg": local, "file:///a.jpg": local, "http://host/a.jpg": web},
-    **{"HTTPS://host/a.jpg": web, "gs://b/a.jpg": gcs, "s3://b/a.jpg": beam_files},
+    **{
+        "HTTPS://host/a.jpg": web,
+        "gs://b/a.jpg": gcs,
+        "s3://b/a.jpg": s3,
+        "elsewhere://a.jpg": beam_files,
+    },
 }
 
 

@@ -50,8 +50,8 @@ def test_no_module_is_loaded_twice() -> None:
 
 # What `dev` installs, `onnx` aside, which `gpu` has too.
 DEV = (
-    *("build", "cv2", "docstring_parser", "gcp_storage_emulator", "hypothesis", "mypy", "pandas"),
-    *("pillow_heif", "ruff", "trustme", "xdist", "datasets", "webdataset"),
+    *("boto3", "build", "cv2", "docstring_parser", "gcp_storage_emulator", "hypothesis", "moto"),
+    *("mypy", "pandas", "pillow_heif", "ruff", "trustme", "xdist", "datasets", "webdataset"),
 )
 
 

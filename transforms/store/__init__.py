@@ -8,6 +8,8 @@
     web/        http:// and https://, by urllib3; only to read
     gcs         gs://, by google-cloud-storage
     gcs_errors  ... what it raises as Python's own exceptions
+    s3          s3://, by boto3
+    s3_errors   ... what it raises as Python's own exceptions
     beam_files  whatever else Beam's FileSystems open
 
     members     the URI of a picture within a shard or a table

@@ -1,4 +1,4 @@
-"""What Beam's FileSystems open, but for gs:// and local files: s3://, hdfs://, azfs://, ...
+"""What Beam's FileSystems open and no other store does: hdfs://, azfs://, ..., and some of s3://.
 
 In: URIs. They have no conditional write and promise no retries, so here calls are tried again (see
 `retrying`), `overwrite=False` looks before it writes, which two writers at once may both get past,
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Callable, ContextManager, Iterator, Optional, 
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from . import limits, refusals, uris
 from .listed import Listed, Overwrite
@@ -43,36 +44,36 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 def read(uri: str, max_bytes: Optional[int], *_: Any) -> Tried[bytes]:
-    return _tried(uri, _read, uri, max_bytes)
+    return tried_at(uri, _read, uri, max_bytes)
 
 
 def read_range(uri: str, offset: int, size: int) -> Tried[bytes]:
-    return _tried(uri, _read_range, uri, offset, size)
+    return tried_at(uri, _read_range, uri, offset, size)
 
 
 def download(uri: str, path: str) -> Tried[None]:
-    return _tried(uri, _download, uri, path)
+    return tried_at(uri, _download, uri, path)
 
 
 def opened(uri: str) -> ContextManager[BinaryIO]:
-    return _tried(uri, lambda: FileSystems.open(uri, compression_type=_RAW)).get()
+    return tried_at(uri, lambda: FileSystems.open(uri, compression_type=_RAW)).get()
 
 
 def write(
     folder: str, name: str, data: bytes, mime_type: str, overwrite: Overwrite, durable: bool
 ) -> Tried[None]:
     uri = uris.join(folder, name)
-    return _tried(uri, _write, folder, uri, io.BytesIO(data), len(data), mime_type, overwrite)
+    return tried_at(uri, _write, folder, uri, io.BytesIO(data), len(data), mime_type, overwrite)
 
 
 def upload(folder: str, name: str, path: str, mime_type: str, overwrite: Overwrite) -> Tried[None]:
     uri, size = uris.join(folder, name), os.path.getsize(path)
     with open(path, "rb") as file:
-        return _tried(uri, _write, folder, uri, file, size, mime_type, overwrite)
+        return tried_at(uri, _write, folder, uri, file, size, mime_type, overwrite)
 
 
 def size(uri: str) -> Optional[int]:
-    return _tried(uri, _size, uri).get()
+    return tried_at(uri, _size, uri).get()
 
 
 def found(uri: str) -> Optional[Listed]:
@@ -82,14 +83,14 @@ def found(uri: str) -> Optional[Listed]:
 
 
 def remove(uri: str) -> None:
-    _tried(uri, _remove, uri).get()
+    tried_at(uri, _remove, uri).get()
 
 
 def listing(folder: str, start: str, deep: bool, limit: Optional[int]) -> Iterator[Listed]:
     folder = uris.join(folder, "")
     literal = _WILDCARD.sub(r"[\g<0>]", folder + start)
     pattern = literal + ("**" if deep else "*")
-    found = _tried(folder, FileSystems.match, [pattern], [limit]).get()
+    found = tried_at(folder, FileSystems.match, [pattern], [limit]).get()
     for metadata in found[0].metadata_list:
         name, modified = metadata.path[len(folder) :], metadata.last_updated_in_seconds
         # A file system that doesn't know gives Beam's default, 0.
@@ -134,14 +135,19 @@ def _write(
 
 def _holds(uri: str, data: BinaryIO) -> bool:
     """Whether a file of that size is of these bytes."""
-    data.seek(0)
     with FileSystems.open(uri, compression_type=_RAW) as file:
-        while piece := data.read(_PIECE_BYTES):
-            while piece:
-                came = file.read(len(piece))
-                if not came or not piece.startswith(came):
-                    return False
-                piece = piece[len(came) :]
+        return same(file, data)
+
+
+def same(file: Any, data: BinaryIO) -> bool:
+    """Whether a file that is open and as large as the other has the same bytes."""
+    data.seek(0)
+    while piece := data.read(_PIECE_BYTES):
+        while piece:
+            came = file.read(len(piece))
+            if not came or not piece.startswith(came):
+                return False
+            piece = piece[len(came) :]
     return True
 
 
@@ -180,7 +186,7 @@ def _size(uri: str) -> Optional[int]:
     return system.size(uri) if system.exists(uri) else None
 
 
-def _tried(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
+def tried_at(uri: str, function: Callable[..., T], *arguments: Any) -> Tried[T]:
     """What `function(*arguments)` comes to, with retries; no error tells credentials of the URI."""
     found = tried(_refusing, uri, function, *arguments)
     said = str(found.error or "")
@@ -202,7 +208,16 @@ def _refusing(uri: str, function: Callable[..., T], *arguments: Any) -> T:
         raise refusals.of_status(status, uri, str(error)) from None
 
 
+def options() -> PipelineOptions:
+    """What Beam's file systems were told; before any pipeline was made, nothing: some of them open
+    nothing without."""
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))
+    return FileSystems._pipeline_options
+
+
 def _check_scheme(uri: str) -> None:
+    options()
     try:
         FileSystems.get_filesystem(uri)
     except ValueError:

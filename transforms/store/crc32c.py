@@ -1,4 +1,4 @@
-"""CRC32C of bytes, written as gs:// has it: its four bytes in base64, the highest first."""
+"""CRC32C of bytes, as gs:// and s3:// write it: its four bytes in base64, the highest first."""
 
 from base64 import b64encode
 from typing import BinaryIO
@@ -26,5 +26,5 @@ def of_file(file: BinaryIO) -> str:
 
 
 def text(checksum: google_crc32c.Checksum) -> str:
-    """A checksum as gs:// has it."""
+    """A checksum as gs:// and s3:// write it."""
     return b64encode(checksum.digest()).decode()

@@ -5,8 +5,9 @@ name      its path below the folder that was listed, `/` between folders
 size      in bytes
 modified  when its bytes were written, in seconds since 1970 by its store's clock; None if the
           store doesn't say
-crc32c    of its bytes, as gs:// has it; None if the store doesn't say
-version   another each time that the file is written anew; None if the store doesn't say
+crc32c    of its bytes, as gs:// and s3:// have it; None if the store doesn't say
+version   another each time that the file is written anew, on s3:// with other bytes; None if the
+          store doesn't say
 """
 
 from typing import NamedTuple, Optional, Union

@@ -1,7 +1,7 @@
 """A call to a store -> its value or its error, and how many attempts it took.
 
 For stores without a policy of their own: local files (a network mount fails now and then), the
-web, and what Beam's FileSystems open; gs:// is retried by google-cloud-storage's policies, in
+web, s3:// and what Beam's FileSystems open; gs:// is retried by google-cloud-storage's policies, in
 `gcs`. A failure that may pass is met by another attempt, after a wait that doubles and is drawn at
 random below that, so that many workers don't come back at once. One that will not pass (not found,
 no permission, too large, disk full) ends them at once, and so does the last one when attempts run

@@ -36,6 +36,7 @@ _STORES: Dict[Optional[str], str] = {
     "http": ".web",
     "https": ".web",
     "gs": ".gcs",
+    "s3": ".s3",
 }
 _OTHERS = ".beam_files"
 
@@ -83,7 +84,7 @@ def store_of(uri: str) -> Store:
     """The store that a URI lies in.
 
     >>> store_of("photos/a.jpg").__name__, store_of("s3://bucket/a.jpg").__name__
-    ('rembg_beam.transforms.store.local', 'rembg_beam.transforms.store.beam_files')
+    ('rembg_beam.transforms.store.local', 'rembg_beam.transforms.store.s3')
     """
     return _module(_STORES.get(uris.scheme(uri), _OTHERS))
 
@@ -238,7 +239,7 @@ def write(
       data: what the file holds.
       mime_type: where the store keeps one.
       overwrite: replace another file of that name; if False it raises `FileExistsError`. (On
-        stores other than local files and gs:// two writers at once may both find none.)
+        stores other than local files, gs:// and s3:// two writers at once may both find none.)
       durable: it outlives a power cut from now on, for what can't be made again.
     """
     return try_write(folder, name, data, mime_type, overwrite=overwrite, durable=durable).get()
@@ -259,7 +260,7 @@ def upload(
     """`write`s a file of this machine, which is not held in memory; local ones are durable.
 
     With a file as it was `found` for `overwrite`, that one alone is replaced; `FileExistsError` if
-    it was written anew. (Stores other than gs:// look right before they write.)
+    it was written anew. (Stores other than gs:// and s3:// look right before they write.)
     One that lies in a `spool` of the folder may not be changed any more: there it is linked.
     """
     tried = store_of(folder).upload(folder, name, path, mime_type, overwrite)
