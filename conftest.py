@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parent
 # pymatting's loops take every core, and those of two tests at once wait for each other, spinning.
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
+# Google's and Amazon's machines are not asked for credentials; Google's library reads this when it
+# is imported, whichever test does so first.
+os.environ |= {"NO_GCE_CHECK": "true", "AWS_EC2_METADATA_DISABLED": "true"}
+
 _TOLD = pytest.StashKey[List[str]]()
 
 
