@@ -1,13 +1,14 @@
 """Going on: shards that are done -> what the samples of a run's own take over from theirs.
 
 In: the shards of the output folder, and what the run's samples would be alone. Out: the suffix of
-their originals; a warning where columns differ. Nothing can fail.
+their originals; a warning where columns differ, or members. Nothing can fail.
 """
 
 import json
 import logging
-from typing import Collection, Iterable
+from typing import Collection, FrozenSet, Iterable
 
+from ..pictures.shown import End
 from ..store import uris
 from .samples import Fields, original_suffix
 from .shards import DoneShard
@@ -20,6 +21,12 @@ _DIFFER = (
     "%r has samples whose columns are not those of the ones that are made now; which differ: %s. "
     "Readers such as `datasets` want one type for each column, in all samples: to have that, give "
     "the run a folder of its own"
+)
+
+_MEMBERS_DIFFER = (
+    "%r gets samples with %s, and others with %s, since pictures ask for outputs by their extras. "
+    "`datasets` wants the same members in all samples: leave outputs and only_mask out of these "
+    "extras, or take output_format parquet, which has null there"
 )
 
 _log = logging.getLogger(__name__)
@@ -57,3 +64,18 @@ def warn_of_other_columns(
     if differ:
         shown = ", ".join(sorted(differ))[:_SHOWN_CHARACTERS]
         _log.warning(_DIFFER, uris.without_secrets(output), shown)
+
+
+def warn_of_other_members(
+    made: Collection[FrozenSet[End]], output_format: str, output: str
+) -> None:
+    """Says which pictures of samples differ, where those that lack one have nothing in its place.
+
+    Args:
+      made: what is made of a picture, for each that differs in this.
+      output_format: a key of `writers.FORMATS`.
+      output: the output folder.
+    """
+    if len(made) > 1 and not FORMATS[output_format].nulls:
+        kinds = sorted(", ".join(sorted(str(end)[1:] for end in ends)) for ends in made)
+        _log.warning(_MEMBERS_DIFFER, uris.without_secrets(output), kinds[0], kinds[-1])

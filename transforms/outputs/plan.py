@@ -20,6 +20,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Dict,
+    FrozenSet,
     Iterable,
     Iterator,
     List,
@@ -127,7 +128,7 @@ class Plan:
         self._rules = rules
         self._groups = Groups()
         self._types = Types()
-        self._parts: Set[End] = set()
+        self._made: Set[FrozenSet[End]] = set()
         self._others: Set[str] = set()
         self._suffixes: Set[str] = set()
         self._numbers: Set[int] = set()
@@ -196,9 +197,11 @@ class Plan:
         columns = {name: value for name, value in metadata.items() if name not in others}
         self._types.add(columns)
         choice = self._rules.choice
-        self._parts.update(
-            each._replace(part=in_shard(each.part, source.extras, choice.options))
-            for each in choice.ends(source)
+        ends = choice.ends(source)
+        self._made.add(
+            frozenset(
+                e._replace(part=in_shard(e.part, source.extras, choice.options)) for e in ends
+            )
         )
         self._suffixes.add(keys.suffix(str(source.output_name)))
 
@@ -234,14 +237,16 @@ class Plan:
 
     def _fields(self, original: str) -> Fields:
         rules = self._rules
-        parts = tuple(sorted({end.part for end in self._parts}))
-        made = own_members(map(str, self._parts), original if rules.keep_original else None)
+        ends = frozenset().union(*self._made)
+        parts = tuple(sorted({end.part for end in ends}))
+        made = own_members(map(str, ends), original if rules.keep_original else None)
         others = tuple(sorted(self._others - set(made)))
         there = [shard.facts for shard in self._done if shard.files]
         asked = with_own_crops(rules.facts, parts)
         facts = facts_of_folder(asked, there, uris.without_secrets(rules.output))
         fields = Fields(self._types, parts, rules.keep_original, others, facts)
         going_on.warn_of_other_columns(self._done, fields, rules.output_format, rules.output)
+        going_on.warn_of_other_members(self._made, rules.output_format, rules.output)
         return fields
 
 
