@@ -21,6 +21,7 @@ FACTS = {
 }
 
 TRANSFORM = "_transform"
+_NAMES = {*ABOUT, *FACTS}
 _TRANSFORMS = re.compile(rf"[a-z][a-z0-9_-]*{TRANSFORM}")
 
 # Of members of tar shards, the group's name.
@@ -36,7 +37,7 @@ def of_names(names: Iterable[str]) -> List[str]:
     >>> of_names(["box", "caption", "crop64_transform"])
     ['box', 'crop64_transform']
     """
-    return [name for name in names if name in {**ABOUT, **FACTS} or _TRANSFORMS.fullmatch(name)]
+    return [name for name in names if name in _NAMES or _TRANSFORMS.fullmatch(name)]
 
 
 def user(own: Iterable[str]) -> str:
