@@ -18,6 +18,7 @@ from support import kinds
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import elements
 from rembg_beam.transforms.outputs import facts, shards
+from rembg_beam.transforms.sources import ours
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -198,6 +199,34 @@ def test_the_users_columns_win(go: Any, tmp_path: Path, pictures: Path) -> None:
     assert row["box"] == about["box"] == "theirs" and row["area"] == about["area"] > 0
 
 
+@pytest.mark.parametrize("format", ["webdataset", "parquet", "files"])
+def test_what_a_run_said_is_not_the_users_in_the_next(
+    tmp_path: Path, pictures: Path, format: str
+) -> None:
+    listed, first, second = tmp_path / "list.jsonl", tmp_path / "first", tmp_path / "second"
+    line = {"uri": str(pictures / "astronaut.jpg"), "color": "theirs", "sku": 7}
+    listed.write_text(json.dumps(line))
+    flags = ["--model=tiny", "--offline", "--outputs=cutout,mask,crop64", "--output_format", format]
+    given = ["run", *flags, "--input_list", str(listed), "--facts=box,area,color"]
+    given += ["--keep_original"] * (format != "files")
+    assert cli.main([*given, "--output", str(first)]) == 0
+    (source,) = [*first.glob("*.tar"), *first.glob("*.parquet")]
+    again = ["run", *flags, "--input", str(source), "--facts=box", "--margin=40%"]
+    assert cli.main([*again, "--output", str(second)]) == 0
+    (row,) = rows(second)
+    carried = json.loads(row["metadata"])
+    assert {name for name in carried if not name.endswith(".png")} == {"color", "sku"}
+    if format == "webdataset":
+        (about,) = jsons(second).values()
+    else:
+        (about,) = pyarrow.parquet.read_table(next(second.glob("*.parquet"))).to_pylist()
+    assert about["color"] == "theirs" and about["sku"] == 7 and about["box"] == row["box"]
+    assert about["crop64_transform"] == row["transform"][-6:]
+    assert "area" not in about and not [name for name in about if name.endswith("_")]
+    if format != "files":
+        assert (about["uri"], about["name"]) == (row["uri"], row["name"])
+
+
 def made_before(output: Path, monkeypatch: pytest.MonkeyPatch, go: Any, *flags: str) -> None:
     """A folder as it was made by a version whose samples had no facts."""
     with monkeypatch.context() as patch:
@@ -240,8 +269,8 @@ def test_what_a_run_lacks_is_refused_where_samples_have_it(go: Any, tmp_path: Pa
 
 def test_every_fact_of_a_row_can_be_told() -> None:
     own = {"box", "area", "centroid", "parts", "color", "dhash", "cutout_dhash", "blur"}
-    assert own == facts.TYPES.keys() - {"suspect", "cascade"}
-    assert facts.TYPES.keys() | {"transform"} <= {*elements.Facts._fields}
+    assert own == ours.FACTS.keys() - {"suspect", "cascade"}
+    assert ours.FACTS.keys() | {"transform"} <= {*elements.Facts._fields}
 
 
 def test_each_mask_of_a_model_has_its_transforms(

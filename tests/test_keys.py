@@ -1,16 +1,22 @@
 """Keys of samples."""
 
 import hashlib
+import itertools
+import tarfile
 from collections import defaultdict
+from pathlib import Path
 from typing import Dict, List, Set
 
+import datasets
 import pytest
+import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rembg_beam.transforms import naming
 from rembg_beam.transforms.outputs import keys
 
-PARTS = ["a", "b", "-", ".", "/", "A", ".jpg", ".png", "-ca978112", "-0123456789", "é", "_"]
+PARTS = ["a", "b", "-", ".", "/", "A", ".jpg", ".png", "-ca978112", "-0123456789", "é", "_", "__"]
 NAMES = st.lists(st.sampled_from(PARTS), min_size=1, max_size=6).map("".join)
 
 
@@ -26,6 +32,24 @@ def test_keys_have_no_dots_and_no_two_are_the_same(names: Set[str]) -> None:
     found = keys_of(names)
     assert len(set(found)) == len(found) == len(names)
     assert all(key and "." not in key for key in found)
+    assert not any(part.startswith("__") for key in found for part in key.split("/"))
+
+
+def test_loaders_find_every_sample(tmp_path: Path) -> None:
+    every = itertools.chain.from_iterable(
+        itertools.product(["__", "_", "a", ".", "/"], repeat=length) for length in range(1, 5)
+    )
+    names = {naming.output_name("".join(parts) + ".jpg", "") for parts in every}
+    assert {"__a__.jpg", "__a/__.jpg", "a/__a.jpg"} <= names
+    wanted = sorted(keys_of(names))
+    shard = str(tmp_path / "0.tar")
+    with tarfile.open(shard, "w") as archive:
+        for key in wanted:
+            archive.addfile(tarfile.TarInfo(f"{key}.txt"))
+    found = webdataset.WebDataset(shard, shardshuffle=False)
+    assert [sample["__key__"] for sample in found] == wanted
+    loaded = datasets.load_dataset("webdataset", data_files=shard, split="train", streaming=True)
+    assert [sample["__key__"] for sample in loaded] == wanted
 
 
 def test_a_stem_that_looks_like_a_key_gets_a_digest_of_its_own() -> None:

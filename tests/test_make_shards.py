@@ -647,3 +647,15 @@ def test_memory_is_that_of_a_few_shards(tmp_path: Path) -> None:
     few, more = peak(5), peak(50)
     print(f"{few / 1e3:.0f} MB for 5 shards, {more / 1e3:.0f} MB for 50")
     assert more <= 1.1 * few
+
+
+def test_a_later_run_names_originals_as_those_that_are_there(go: Any, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, kind in (("p", "PNG"), ("j", "JPEG")):
+        photo = photos / f"{name}.{kind.lower()}"
+        photo.write_bytes(kinds.saved(kinds.rgb(64, 48, 1), kind))
+        go("--keep_original", inputs=["--input", str(photo)])
+    shards_of = str(tmp_path / "out" / "*.tar")
+    loaded = datasets.load_dataset("webdataset", data_files=shards_of, split="train")
+    assert [each["image.png"].format for each in loaded] == ["PNG", "JPEG"]

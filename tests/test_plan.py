@@ -112,6 +112,16 @@ def test_all_sources_have_a_say_in_the_columns(tmp_path: Any) -> None:
     assert left.fields == first.fields
 
 
+@pytest.mark.parametrize("format", ["webdataset", "parquet"])
+def test_samples_with_other_members_are_told(tmp_path: Any, caplog: Any, format: str) -> None:
+    told = rules(str(tmp_path), 2)._replace(output_format=format)
+    planned(told, [source("a"), source("b")._replace(extras='{"post_process_mask": true}')])
+    assert not caplog.records
+    planned(told, [source("a"), source("b")._replace(extras='{"only_mask": true}')])
+    said = "gets samples with cutout.png, and others with mask.png, since pictures ask"
+    assert (said in caplog.text) is (format == "webdataset")
+
+
 HALF = '{"caption": "\\ud83d"}'
 
 

@@ -95,7 +95,7 @@ def test_a_tar_holds_members_by_key(tmp_path: Path, samples: List[Sample]) -> No
     with tarfile.open(path) as archive:
         names = archive.getnames()
         assert {(each.mtime, each.uid, each.uname, each.mode) for each in archive} == {
-            (0, 0, "", 0o644)
+            (0, 0, "box,width", 0o644)
         }
         files = [archive.extractfile(name) for name in names if name.endswith(".json")]
         json_members = [json.load(file) for file in files if file]

@@ -128,6 +128,7 @@ class _Building:
                 format=(format := self.job.dataset.output_format),
                 facts=self.shard.fields.facts,
                 columns=FORMATS[format].columns(self.shard.fields),
+                original=self.shard.original,
             )
         _check_pictures(self.job, self.shard, rows)
         return rows

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from .samples import Fields, Sample, column, is_cutout, member, record, stored
-from .tables import ARROW
+from .tables import ARROW, field
 
 # Of a row group: it is held whole here, and often by who reads it.
 GROUP_BYTES = 32 << 20
@@ -114,7 +114,10 @@ def _schema(fields: Fields) -> Tuple[Dict[str, str], pa.Schema]:
         **{names[name]: _feature(type) for name, type in types.items()},
     }
     about = json.dumps({"info": {"features": features}})
-    return names, pa.schema(list(columns.items()), {"huggingface": about, _MARK: "shard"})
+    own = fields.types.stored()
+    made = {*pictures, *(names[name] for name in types if name not in own)}
+    columns_of = [field(name, type, made) for name, type in columns.items()]
+    return names, pa.schema(columns_of, {"huggingface": about, _MARK: "shard"})
 
 
 def _feature(type: str) -> Dict[str, Any]:

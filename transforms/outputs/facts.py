@@ -22,17 +22,10 @@ from typing import (
 
 from ..pictures import subject
 from ..pictures.frames import AS_IT_IS, moved
+from ..sources.ours import FACTS, TRANSFORM
 
 if TYPE_CHECKING:
     from ..remove_background import RemoveBackground
-
-# Columns of the row that come into samples as they are, in this order, and their types.
-TYPES = {
-    **{"suspect": "texts", "cascade": "texts", "box": "ints", "area": "int", "centroid": "floats"},
-    **{"parts": "int", "color": "text", "dhash": "text", "cutout_dhash": "text", "blur": "float"},
-}
-
-_TRANSFORM = "_transform"
 
 # What a table has beside those that were asked for.
 _BESIDE = {"foreground": "float", "suspect": "texts"}
@@ -61,8 +54,8 @@ def facts_of_run(remove: "RemoveBackground") -> Tuple[str, ...]:
     if remove.cascade.cascade:
         asked.add("cascade")
     transforms = moved(remove.options, remove.postprocessing.framing)
-    known = tuple(name for name in TYPES if name in asked)
-    return (*known, *(name + _TRANSFORM for name in transforms))
+    known = tuple(name for name in FACTS if name in asked)
+    return (*known, *(name + TRANSFORM for name in transforms))
 
 
 def with_own_crops(asked: Sequence[str], parts: Sequence[str]) -> Tuple[str, ...]:
@@ -72,7 +65,7 @@ def with_own_crops(asked: Sequence[str], parts: Sequence[str]) -> Tuple[str, ...
     ('box', 'crop_transform')
     """
     crops = any(part.endswith(".crop") for part in parts)
-    return tuple(dict.fromkeys([*asked, *[f"crop{_TRANSFORM}"] * crops]))
+    return tuple(dict.fromkeys([*asked, *[f"crop{TRANSFORM}"] * crops]))
 
 
 def facts_of_folder(
@@ -104,11 +97,11 @@ def types(facts: Sequence[str], outputs: Sequence[str], nulls: bool = True) -> D
     >>> types(["suspect", "crop_transform"], ["mask", "upper_crop"], nulls=False)
     {'suspect': 'text', 'upper_crop_transform': 'floats'}
     """
-    found = {name: TYPES[name] for name in facts if name in TYPES}
+    found = {name: FACTS[name] for name in facts if name in FACTS}
     if not nulls:
         found = {name: _WITHOUT_NULLS.get(type, type) for name, type in found.items()}
-    transforms = {output: output.rpartition("_")[2] + _TRANSFORM for output in outputs}
-    return found | {o + _TRANSFORM: "floats" for o, name in transforms.items() if name in facts}
+    transforms = {output: output.rpartition("_")[2] + TRANSFORM for output in outputs}
+    return found | {o + TRANSFORM: "floats" for o, name in transforms.items() if name in facts}
 
 
 def none_of(column: str, type: str) -> Any:
@@ -117,7 +110,7 @@ def none_of(column: str, type: str) -> Any:
     >>> none_of("box", "ints"), none_of("color", "text"), none_of("crop_transform", "floats")[2:]
     ([0, 0, 0, 0], '', [0.0, 0.0, 0.0, 0.0])
     """
-    return [0.0] * 6 if column.endswith(_TRANSFORM) else _NONE[type]
+    return [0.0] * 6 if column.endswith(TRANSFORM) else _NONE[type]
 
 
 def of_row(row: Mapping[str, Any], outputs: Sequence[str]) -> Dict[str, Any]:
@@ -131,8 +124,8 @@ def of_row(row: Mapping[str, Any], outputs: Sequence[str]) -> Dict[str, Any]:
     [0.5, 0, 0, 0, 0.5, 3]
     """
     numbers = _in_sixes(row.get("transform"), len(outputs))
-    transforms = {name + _TRANSFORM: six for name, six in zip(outputs, numbers)}
-    return {**{name: row.get(name) for name in TYPES}, **transforms}
+    transforms = {name + TRANSFORM: six for name, six in zip(outputs, numbers)}
+    return {**{name: row.get(name) for name in FACTS}, **transforms}
 
 
 def for_table(row: Mapping[str, Any], outputs: Sequence[str]) -> Dict[str, Any]:
@@ -159,9 +152,9 @@ def of_table(asked: Collection[str]) -> Dict[str, str]:
     >>> of_table({"suspect", "foreground"})
     {}
     """
-    found = {name: type for name, type in TYPES.items() if name in asked and name not in _BESIDE}
+    found = {name: type for name, type in FACTS.items() if name in asked and name not in _BESIDE}
     beside = {name: type for name, type in _BESIDE.items() if found and name in asked}
-    transforms = {name: "floats" for name in sorted(asked) if name.endswith(_TRANSFORM)}
+    transforms = {name: "floats" for name in sorted(asked) if name.endswith(TRANSFORM)}
     return {**beside, **found, **transforms}
 
 

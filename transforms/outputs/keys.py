@@ -2,7 +2,8 @@
 
 In: names from `naming.output_name`. Out: their stems, and for those that share one, which are all
 whose stem is the same, keys with a digest of the whole name behind it. So a key follows from its
-own name, and from whether others have the same stem. Nothing can fail.
+own name, and from whether others have the same stem. No folder or last part of a key begins with
+`__`: what does is no sample to WebDataset and `datasets`, which skip it. Nothing can fail.
 """
 
 import hashlib
@@ -15,17 +16,21 @@ from ..sources.suffixes import PICTURE_SUFFIXES
 # Hexadecimal digits of a digest: as many as tell those of one stem apart, and no fewer.
 DIGITS = 8
 
+# How notes of WebDataset's own begin, and files that `datasets` takes for hidden ones.
+_NOTES = re.compile(r"(^|/)__+")
+
 # No stem may look like another's key.
 _LIKE_A_KEY = re.compile(rf"-[0-9a-f]{{{DIGITS},}}$")
 
 
 def stem(name: str) -> str:
-    """The name without a picture's suffix, and without dots.
+    """The name without a picture's suffix, without dots, and with one `_` for several at the
+    beginning of a part.
 
-    >>> stem("x.y/a.b.JPG"), stem("mask"), stem(".jpg")
-    ('x_y/a_b', 'mask', '_jpg')
+    >>> stem("x.y/a.b.JPG"), stem("mask"), stem(".jpg"), stem("__x__/__a.jpg")
+    ('x_y/a_b', 'mask', '_jpg', '_x__/_a')
     """
-    return name[: len(name) - len(suffix(name))].replace(".", "_")
+    return _NOTES.sub(r"\1_", name[: len(name) - len(suffix(name))].replace(".", "_"))
 
 
 def suffix(name: str) -> str:

@@ -104,7 +104,8 @@ def write(output: str, format: str) -> None:
             header = _header(types, sorted(kinds, key=_order), facts.of_table(asked))
             with stores.spool(output) as spool:
                 path = posixpath.join(spool, name)
-                tables.write(path, format, header.types, map(header.row, _entries(groups)))
+                rows = map(header.row, _entries(groups))
+                tables.write(path, format, header.types, rows, header.made)
                 stores.upload(output, name, path, tables.FORMATS[format].mime_type)
     for former in there:
         if former != name or not kinds:
@@ -128,6 +129,7 @@ class _Header(NamedTuple):
       stored: the types of the user's columns, by their names.
       names: of these in the table, in the same order.
       types: of all columns in the table, by their names.
+      made: those that are not the user's.
     """
 
     kinds: Sequence[str]
@@ -135,6 +137,7 @@ class _Header(NamedTuple):
     stored: Mapping[str, str]
     names: Sequence[str]
     types: Dict[str, str]
+    made: Sequence[str]
 
     def row(self, entry: _Entry) -> List[Any]:
         files = [entry.files.get(kind) for kind in self.kinds]
@@ -160,8 +163,8 @@ def _header(types: Types, kinds: Sequence[str], told: Mapping[str, str]) -> _Hea
     own = dict(zip(names, stored.values(), strict=True))
     told = {name: type for name, type in told.items() if name not in own}
     free_told = {name + "_" * _is_taken(name, kinds): type for name, type in told.items()}
-    all_types = {**dict.fromkeys(files, "text"), **free_told, **own}
-    return _Header(kinds, list(told), stored, names, all_types)
+    made = {**dict.fromkeys(files, "text"), **free_told}
+    return _Header(kinds, list(told), stored, names, {**made, **own}, list(made))
 
 
 def _is_taken(name: str, kinds: Sequence[str]) -> bool:

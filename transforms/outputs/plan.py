@@ -20,6 +20,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Dict,
+    FrozenSet,
     Iterable,
     Iterator,
     List,
@@ -41,21 +42,17 @@ from ..folder.manifest import BATCH_ROWS
 from ..pictures.shown import End
 from ..runtime.grouping import Groups
 from ..store import members, uris
-from . import keys, shards
+from . import going_on, keys, shards
 from .carried import carried
 from .columns import Types
 from .facts import facts_of_folder, facts_of_run, with_own_crops
 from .options import DataSet
 from .parts import in_shard
-from .samples import Fields, original_suffix, own_members
+from .samples import Fields, own_members
 from .settled import Settled, judged, refused
-from .writers import FORMATS
 
 if TYPE_CHECKING:
     from ..remove_background import RemoveBackground
-
-# Of the names of columns, in a message.
-_SHOWN_CHARACTERS = 300
 
 # Files of shards that no rows name, by their URIs; see `shards.orphans`.
 ORPHANS = "orphans"
@@ -69,12 +66,6 @@ _OVERWRITE = (
 _OTHERS = (
     "%r, one of %d, is called as a shard is, and no run made it: it is left alone, and readers of "
     "all shards read it too; move it elsewhere if it is no part of the data set"
-)
-
-_DIFFER = (
-    "%r has samples whose columns are not those of the ones that are made now; which differ: %s. "
-    "Readers such as `datasets` want one type for each column, in all samples: to have that, give "
-    "the run a folder of its own"
 )
 
 _log = logging.getLogger(__name__)
@@ -137,7 +128,7 @@ class Plan:
         self._rules = rules
         self._groups = Groups()
         self._types = Types()
-        self._parts: Set[End] = set()
+        self._made: Set[FrozenSet[End]] = set()
         self._others: Set[str] = set()
         self._suffixes: Set[str] = set()
         self._numbers: Set[int] = set()
@@ -206,9 +197,11 @@ class Plan:
         columns = {name: value for name, value in metadata.items() if name not in others}
         self._types.add(columns)
         choice = self._rules.choice
-        self._parts.update(
-            each._replace(part=in_shard(each.part, source.extras, choice.options))
-            for each in choice.ends(source)
+        ends = choice.ends(source)
+        self._made.add(
+            frozenset(
+                e._replace(part=in_shard(e.part, source.extras, choice.options)) for e in ends
+            )
         )
         self._suffixes.add(keys.suffix(str(source.output_name)))
 
@@ -234,7 +227,7 @@ class Plan:
 
     def _shards(self, to_do: Groups) -> Iterator[Shard]:
         free = (number for number in itertools.count() if number not in self._numbers)
-        original, fields = original_suffix(self._suffixes), None
+        original, fields = going_on.original(self._done, self._suffixes), None
         keyed = (value for _, found in to_do for value in sorted(found["sources"]))
         while some := sorted(itertools.islice(keyed, self._rules.samples_per_shard)):
             fields = fields or self._fields(original)
@@ -244,29 +237,17 @@ class Plan:
 
     def _fields(self, original: str) -> Fields:
         rules = self._rules
-        parts = tuple(sorted({end.part for end in self._parts}))
-        made = own_members(map(str, self._parts), original if rules.keep_original else None)
+        ends = frozenset().union(*self._made)
+        parts = tuple(sorted({end.part for end in ends}))
+        made = own_members(map(str, ends), original if rules.keep_original else None)
         others = tuple(sorted(self._others - set(made)))
         there = [shard.facts for shard in self._done if shard.files]
         asked = with_own_crops(rules.facts, parts)
         facts = facts_of_folder(asked, there, uris.without_secrets(rules.output))
         fields = Fields(self._types, parts, rules.keep_original, others, facts)
-        self._warn_of_other_columns(fields)
+        going_on.warn_of_other_columns(self._done, fields, rules.output_format, rules.output)
+        going_on.warn_of_other_members(self._made, rules.output_format, rules.output)
         return fields
-
-    def _warn_of_other_columns(self, fields: Fields) -> None:
-        there = {shard.columns for shard in self._done if shard.files} - {None}
-        if not there:
-            return
-        now = FORMATS[self._rules.output_format].columns(fields)
-        differ = {
-            name
-            for columns in there - {now}
-            for name, _ in json.loads(columns or "{}").items() ^ json.loads(now).items()
-        }
-        if differ:
-            shown = ", ".join(sorted(differ))[:_SHOWN_CHARACTERS]
-            _log.warning(_DIFFER, uris.without_secrets(self._rules.output), shown)
 
 
 def _in_lists(judged: Iterable[TaggedOutput]) -> Iterator[TaggedOutput]:

@@ -23,14 +23,9 @@ from typing import (
 from .. import strict_json
 from ..elements import Outcome, Part
 from ..pictures.encode import SUFFIXES
+from ..sources.ours import ABOUT
 from . import facts
 from .columns import Types, value_of, values
-
-# The columns that all data sets have besides the user's, in order, and their types.
-ABOUT = {
-    **{"uri": "text", "name": "text", "width": "int", "height": "int", "foreground": "float"},
-    **{"model": "text", "model_checksum": "text"},
-}
 
 
 class Sample(NamedTuple):

@@ -71,6 +71,7 @@ class DoneShard(NamedTuple):
       at: when its rows were written, by the store's clock; None if the store doesn't say.
       facts: what its samples have of their rows; see `Fields`.
       columns: see `writers.Format.columns`; None of a shard whose rows don't say.
+      original: the suffix of all originals' members; None where rows don't say.
     """
 
     number: int
@@ -80,6 +81,7 @@ class DoneShard(NamedTuple):
     at: Optional[float]
     facts: Tuple[str, ...] = ()
     columns: Optional[str] = None
+    original: Optional[str] = None
 
 
 def write(
@@ -92,6 +94,7 @@ def write(
     format: str,
     facts: Sequence[str] = (),
     columns: Optional[str] = None,
+    original: Optional[str] = None,
     backoff: Backoff = BACKOFF,
 ) -> List[Outcome]:
     """Writes a shard; see the module's docstring.
@@ -105,6 +108,7 @@ def write(
       format: a key of `writers.FORMATS`.
       facts: what its samples have of their rows.
       columns: of its samples, as its rows tell later runs; None if that isn't told.
+      original: the suffix of its originals' members, told in the same way.
       backoff: how long another worker is waited for.
 
     Returns:
@@ -112,7 +116,8 @@ def write(
     """
     rows_name = layout.shard_rows(run_id, number)
     own = uris.join(folder, rows_name)
-    data = _encoded(number, [each.file for each in files], rows, facts, columns)
+    told = {"facts": list(facts), "columns": columns, "original": original}
+    data = _encoded(number, [each.file for each in files], rows, told)
     mime_type = FORMATS[format].mime_type
     seen: Dict[str, Listed] = {}
     for attempt in range(backoff.attempts):
@@ -220,15 +225,9 @@ def _encoded(
     number: int,
     files: Sequence[ShardFile],
     rows: Sequence[Outcome],
-    facts: Sequence[str],
-    columns: Optional[str],
+    told: Dict[str, Any],
 ) -> bytes:
-    about = {
-        "number": number,
-        "files": [file._asdict() for file in files],
-        "facts": list(facts),
-        "columns": columns,
-    }
+    about = {"number": number, "files": [file._asdict() for file in files], **told}
     metadata = {_KEY: json.dumps(about).encode()}
     return manifest.encode(manifest.table(rows).replace_schema_metadata(metadata))
 
@@ -266,7 +265,8 @@ def _read(number: int, there: List[_RowsFile]) -> Iterator[Tuple[DoneShard, byte
         files, facts = _files(about, file.uri), tuple(about.get("facts", ()))
         columns = about.get("columns")
         columns = sys.intern(columns) if columns else None  # of most shards the same
-        yield DoneShard(number, files, file.uri, run_id, file.modified, facts, columns), data
+        told = facts, columns, about.get("original")
+        yield DoneShard(number, files, file.uri, run_id, file.modified, *told), data
 
 
 def _files(about: Any, uri: str) -> Tuple[ShardFile, ...]:

@@ -8,10 +8,12 @@ empty, and a list is JSON: readers guess types there. Fails with `OSError` where
 import csv
 import itertools
 import json
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
+from typing import Any, Callable, Collection, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet
+
+from ..sources import ours
 
 _SCALARS = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "text": pa.string()}
 
@@ -26,10 +28,16 @@ class Format(NamedTuple):
     """A format of tables: its MIME type, and what writes path, columns' types and rows."""
 
     mime_type: str
-    write: Callable[[str, Mapping[str, str], Iterable[List[Any]]], None]
+    write: Callable[[str, Mapping[str, str], Iterable[List[Any]], Collection[str]], None]
 
 
-def write(path: str, format: str, types: Mapping[str, str], rows: Iterable[List[Any]]) -> None:
+def write(
+    path: str,
+    format: str,
+    types: Mapping[str, str],
+    rows: Iterable[List[Any]],
+    made: Collection[str] = (),
+) -> None:
     """Writes a table.
 
     Args:
@@ -37,12 +45,20 @@ def write(path: str, format: str, types: Mapping[str, str], rows: Iterable[List[
       format: a key of `FORMATS`.
       types: of the columns, by their names; see `columns.Types.stored`.
       rows: a value for each column, in the same order.
+      made: columns that are not the user's, which Parquet tells our readers.
     """
-    FORMATS[format].write(path, types, rows)
+    FORMATS[format].write(path, types, rows, made)
 
 
-def _parquet(path: str, types: Mapping[str, str], rows: Iterable[List[Any]]) -> None:
-    schema = pa.schema([(name, ARROW[type]) for name, type in types.items()])
+def field(name: str, type: pa.DataType, made: Collection[str]) -> pa.Field:
+    """A column, and whether a run made it, by its metadata."""
+    return pa.field(name, type, metadata=ours.FIELD if name in made else None)
+
+
+def _parquet(
+    path: str, types: Mapping[str, str], rows: Iterable[List[Any]], made: Collection[str]
+) -> None:
+    schema = pa.schema([field(name, ARROW[type], made) for name, type in types.items()])
     with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for group in _groups(iter(rows)):
             columns = [pa.array(each, schema.field(i).type) for i, each in enumerate(zip(*group))]
@@ -54,7 +70,9 @@ def _groups(rows: Iterator[List[Any]]) -> Iterator[List[List[Any]]]:
         yield group
 
 
-def _csv(path: str, types: Mapping[str, str], rows: Iterable[List[Any]]) -> None:
+def _csv(
+    path: str, types: Mapping[str, str], rows: Iterable[List[Any]], made: Collection[str]
+) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(types)

@@ -9,6 +9,7 @@ columns       a row of a table -> its source
 tables        a table -> its rows -> sources
 parquet       ... a Parquet file; parquet_layout tells where its pictures lie
 shards        a tar file of WebDataset's -> its samples -> sources; tar reads its members
+ours          ... of these, what an earlier run of this project said of a picture
 readers       which of them reads what, by its suffix
 bigquery      a table or query of BigQuery's -> its rows
 find          the steps of all these

@@ -102,6 +102,7 @@ def source_of_row(
     columns: Columns,
     table_uri: Optional[str] = None,
     table_name: Optional[str] = None,
+    made: Collection[str] = (),
 ) -> Source:
     """The source of one row; `BadLine` for one that names no picture.
 
@@ -113,6 +114,7 @@ def source_of_row(
       table_uri: where the table lies; None for one without a folder.
       table_name: its own name, relative to what names are relative to; None if it has none, so that
         a relative path has none either.
+      made: columns that a run of ours made, which are no metadata of the user's.
 
     >>> row = {"File_Name": "x/a.jpg", "price": 7}
     >>> source_of_row(row, Columns(), "gs://b/train/table.csv", "train/table.csv")[:2]
@@ -126,11 +128,15 @@ def source_of_row(
             raise BadLine(f"its `{uri_at}` is {_shown(path)} and must be a URI or an absolute path")
         name = name or (table_name and _own_name(path, table_name))
         path = _beside(table_uri, path)
-    return _source(path, name, fields, (uri_at, name_at, extras_at))
+    return _source(path, name, fields, (uri_at, name_at, extras_at), made)
 
 
 def source_within(
-    uri: str, name: Optional[str], fields: Mapping[str, Any], columns: Columns
+    uri: str,
+    name: Optional[str],
+    fields: Mapping[str, Any],
+    columns: Columns,
+    made: Collection[str] = (),
 ) -> Source:
     """The source of a picture whose bytes lie in the table or shard itself; `BadLine` as above.
 
@@ -139,9 +145,10 @@ def source_within(
       name: what its output is named after, unless a column says it.
       fields: what else its row holds; a URI there is the user's own.
       columns: which column is what.
+      made: as above.
     """
     _, name_at, extras_at = places(tuple(fields), columns)
-    return _source(uri, _name(fields, name_at) or name, fields, (name_at, extras_at))
+    return _source(uri, _name(fields, name_at) or name, fields, (name_at, extras_at), made)
 
 
 def plain(value: Any) -> Any:
@@ -203,10 +210,16 @@ def _folded(name: str) -> str:
 
 
 def _source(
-    uri: str, name: Optional[str], fields: Mapping[str, Any], own: Tuple[Optional[str], ...]
+    uri: str,
+    name: Optional[str],
+    fields: Mapping[str, Any],
+    own: Tuple[Optional[str], ...],
+    made: Collection[str],
 ) -> Source:
-    """One whose columns are metadata, but for its own; the last of these holds its extras."""
-    metadata = {key: plain(value) for key, value in fields.items() if key not in own}
+    """One whose columns are metadata, but for its own and those that a run made; the last of its
+    own holds its extras."""
+    no_metadata = {*own, *made}
+    metadata = {key: plain(value) for key, value in fields.items() if key not in no_metadata}
     extras = _extras(fields, own[-1])
     try:
         return Source.of(uri, name=name, extras=extras, metadata=metadata)

@@ -97,12 +97,12 @@ class _Sources(NamedTuple):
             return BadRow(f"row {number}", f"{self.uri}, row {number}", error)
 
     def _made(self, row: int, fields: Dict[str, Any], has_bytes: bool) -> Source:
-        picture = self.layout.picture
+        picture, made = self.layout.picture, self.layout.made
         for each in self.layout.bytes:
             if each != picture:
                 _put(fields, each, self._cell(each, row))
         if picture is None:
-            return source_of_row(fields, self.columns, self.uri, self.name)
+            return source_of_row(fields, self.columns, self.uri, self.name, made)
         beside = fields.pop(picture.names[0], {}) if picture.names[1:] else {}
         path = beside.get(PATH) if isinstance(beside, dict) else None
         if beside is None or not (has_bytes or path):
@@ -110,9 +110,10 @@ class _Sources(NamedTuple):
         if not has_bytes:
             # `datasets` writes no bytes of pictures that lie elsewhere.
             columns = replace(self.columns, uri_column=picture.path)
-            return source_of_row({**fields, picture.path: path}, columns, self.uri, self.name)
+            fields[picture.path] = path
+            return source_of_row(fields, columns, self.uri, self.name, made)
         name = self.name and f"{self.name}/{self.group.start + row:09}{_suffix(path)}"
-        return source_within(self._cell(picture, row), name, fields, self.columns)
+        return source_within(self._cell(picture, row), name, fields, self.columns, made)
 
     def _cell(self, column: Leaf, row: int) -> str:
         return Cell(self.uri, column.path, self.group.number, row).uri

@@ -11,6 +11,7 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import pyarrow
 from pyarrow import types
 
+from . import ours
 from .columns import Columns
 from .lists import BadList
 
@@ -38,11 +39,13 @@ class Layout(NamedTuple):
       picture: the column whose bytes are the pictures; None where another holds URIs.
       bytes: all columns of bytes.
       values: the columns of all else, as pyarrow selects them.
+      made: columns that a run of ours made.
     """
 
     picture: Optional[Leaf]
     bytes: Sequence[Leaf]
     values: Sequence[str]
+    made: Sequence[str]
 
     @classmethod
     def of(cls, schema: Any, columns: Columns) -> "Layout":
@@ -53,7 +56,7 @@ class Layout(NamedTuple):
         there = [*schema.names, columns.uri_column or "uri"] if picture else schema.names
         columns.require(there)
         values = [name for field in schema for name in _values(field, "")]
-        return cls(picture, leaves, values)
+        return cls(picture, leaves, values, ours.of_schema(schema))
 
 
 def _bytes(field: Any, above: Tuple[str, ...]) -> Iterator[Leaf]:

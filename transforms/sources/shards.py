@@ -34,7 +34,7 @@ from .. import naming, strict_json
 from ..elements import Source
 from ..store import stores, uris
 from ..store.members import BLOCK_BYTES, TarMember
-from . import tar
+from . import ours, tar
 from .columns import BadRow, Columns, source_within
 from .lists import PICTURES_OF_THE_WEB, BadLine, BadList, NamesNothing
 from .suffixes import PICTURE_SUFFIXES
@@ -162,13 +162,20 @@ def _source(
     for other, member in sample.members.items():
         if other != kind:
             fields[other] = _value(other, member, file, uri)
+    made: List[str] = []
     if isinstance(own := fields.get("json"), dict):
+        about = sample.members["json"]
+        made = ours.of_sample(own, about.group, about.user)
         fields = {**fields, **own}
         if "json" not in own:
             del fields["json"]
     path = naming.encodable(picture.name.removeprefix("./").lstrip("/"))
-    within = TarMember(uri, *picture).uri
-    return source_within(within, name and f"{name}/{path}", fields, columns)
+    within = _uri(uri, picture)
+    return source_within(within, name and f"{name}/{path}", fields, columns, made)
+
+
+def _uri(uri: str, member: tar.Member) -> str:
+    return TarMember(uri, member.name, member.offset, member.size).uri
 
 
 def _picture(kinds: Collection[str], columns: Columns) -> str:
@@ -199,7 +206,7 @@ def _value(kind: str, member: tar.Member, file: BinaryIO, uri: str) -> Any:
     """What a member is as metadata."""
     suffix = kind.rpartition(".")[2]
     if member.size > TEXT_BYTES or suffix not in ("json", *TEXTS):
-        return TarMember(uri, *member).uri
+        return _uri(uri, member)
     file.seek(member.offset)
     try:
         text = file.read(member.size).decode("utf-8-sig")

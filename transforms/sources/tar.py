@@ -17,11 +17,13 @@ _PIECE_BYTES = 1 << 16
 
 
 class Member(NamedTuple):
-    """A regular file, and where its bytes lie."""
+    """A regular file, where its bytes lie, and the names of its group and user."""
 
     name: str
     offset: int
     size: int
+    group: str
+    user: str
 
 
 class Lost(NamedTuple):
@@ -60,7 +62,7 @@ def members(file: BinaryIO, size: int) -> Iterator[Found]:
         if info.issparse():
             yield Lost(info.offset, behind)
         elif info.isreg():
-            yield Member(info.name, info.offset_data, info.size)
+            yield Member(info.name, info.offset_data, info.size, info.gname, info.uname)
     # Blocks of zeros are its end.
     if end and (size < end + _BLOCK or not _is_blank(file, size - _BLOCK, size)):
         yield Cut(size, None)
