@@ -58,7 +58,16 @@ def _pattern(each: Setting) -> Optional[str]:
     if not each.choices:
         return _PATTERNS.get(each.kind)
     choice = "|".join(each.choices)
-    return f"({choice})( *, *({choice}))*" if each.kind == "choices" else choice
+    if each.kind != "choices":
+        return choice
+    some = _parted(f"({choice})")
+    quoted = _parted(f'"{some}"')
+    return rf"{some}|\[ *{quoted} *\]"
+
+
+def _parted(pattern: str) -> str:
+    """One or more of a pattern, with commas between them."""
+    return f"{pattern}( *, *{pattern})*"
 
 
 def flags(arguments: Sequence[str]) -> List[str]:

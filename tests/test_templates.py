@@ -57,13 +57,19 @@ def is_taken(name: str, text: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "regexes" in DECLARED[name]])
 def test_a_pattern_takes_what_the_command_takes(name: str) -> None:
     each = PARAMETERS[name]
+
+    def given(text: str) -> Any:
+        flags = parameters.flags([f"--{name}={text}"])
+        return [flag.partition("=")[2] for flag in flags] if each.kind == "choices" else text
+
     texts = ["true", "false", "0", "1", "12", "240", "0.5", "1e-3", "2GB", "500 MiB", "7b", "7k"]
     texts += [*each.choices, ", ".join(each.choices), "", "x", "1.2.3", "GB", "truely", "-", "1 2"]
+    texts += [json.dumps(each.choices), json.dumps([", ".join(each.choices)]), '["x"]', '["box"']
     for text in texts:
         try:
             truth = {"true": True, "false": False}.get(text)
             values.checked(
-                each, truth if each.kind == "switch" and text in ("true", "false") else text
+                each, truth if each.kind == "switch" and text in ("true", "false") else given(text)
             )
             taken = text != ""
         except ValueError:
