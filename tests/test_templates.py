@@ -22,6 +22,7 @@ from support import gs, reference
 from rembg_beam.pipelines import beam_options, parameters, settings, values
 from rembg_beam.pipelines.parameters import PARAMETERS
 from rembg_beam.transforms import DataSet, RemoveBackground, RemoveBackgrounds, WriteManifest
+from rembg_beam.transforms.models import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN: Dict[str, Any] = json.loads(reference.METADATA.read_text())
@@ -42,7 +43,7 @@ def test_the_metadata_is_that_of_the_options() -> None:
         "output",
         "model",
     }
-    known = {"name", "label", "helpText", "isOptional", "regexes"}
+    known = {"name", "label", "helpText", "isOptional", "regexes", "paramType", "enumOptions"}
     assert all(
         {*each} <= known and each["label"] and each["helpText"] for each in DECLARED.values()
     )
@@ -75,6 +76,19 @@ def test_a_pattern_takes_what_the_command_takes(name: str) -> None:
         except ValueError:
             taken = False
         assert is_taken(name, text) == taken, text
+
+
+def test_choices_are_chosen_from() -> None:
+    chosen = {name: each for name, each in DECLARED.items() if "enumOptions" in each}
+    assert all(each["paramType"] == "ENUM" for each in chosen.values())
+    found = {name: [one["value"] for one in each["enumOptions"]] for name, each in chosen.items()}
+    assert found.pop("model") == [*catalogue.MODELS]
+    for name, each in PARAMETERS.items():
+        options = ["true", "false"] if each.kind == "switch" else [*each.choices]
+        if each.kind != "choices":
+            assert found.pop(name, []) == options
+        assert all(is_taken(name, option) for option in options)
+    assert not found
 
 
 def test_patterns_are_egreps() -> None:
