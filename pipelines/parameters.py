@@ -10,6 +10,7 @@ import json
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from ..transforms import strict_json
+from ..transforms.models import catalogue
 from ..transforms.setting import REQUIRED, Setting
 from . import beam_options
 from .settings import SETTINGS, told
@@ -50,15 +51,41 @@ def _parameter(each: Setting) -> Dict[str, Any]:
         "helpText": f"{told(each)}{several}.",
         "isOptional": each.default is not REQUIRED,
     }
-    pattern = _pattern(each)
-    return {**found, "regexes": [f"^({pattern})$"]} if pattern else found
+    if pattern := _pattern(each):
+        found["regexes"] = [f"^({pattern})$"]
+    if options := _options(each):
+        found["paramType"] = "ENUM"
+        found["enumOptions"] = [{"value": option, "label": option} for option in options]
+    return found
+
+
+def _options(each: Setting) -> Sequence[str]:
+    """The values of a field that is chosen from.
+
+    Of a switch too: Dataflow fills in a BOOLEAN as false, which would go over what the settings
+    file of the image says; so would a `defaultValue`.
+    """
+    if each.name == "model":
+        return tuple(catalogue.MODELS)
+    if each.kind == "switch":
+        return ("true", "false")
+    return () if each.kind == "choices" else each.choices
 
 
 def _pattern(each: Setting) -> Optional[str]:
     if not each.choices:
         return _PATTERNS.get(each.kind)
     choice = "|".join(each.choices)
-    return f"({choice})( *, *({choice}))*" if each.kind == "choices" else choice
+    if each.kind != "choices":
+        return choice
+    some = _parted(f"({choice})")
+    quoted = _parted(f'"{some}"')
+    return rf"{some}|\[ *{quoted} *\]"
+
+
+def _parted(pattern: str) -> str:
+    """One or more of a pattern, with commas between them."""
+    return f"{pattern}( *, *{pattern})*"
 
 
 def flags(arguments: Sequence[str]) -> List[str]:

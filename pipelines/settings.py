@@ -181,6 +181,11 @@ def parse(
         found = {**from_file, **found}
         origins = {**dict.fromkeys(from_file, namespace.config), **origins}
         beam = beam_options.as_flags(beam_of_file, given=beam) + beam
+    if "window" in found and not found.get("watch"):
+        raise UsageError(
+            f"{origins['window']}: window is for rows of pictures that keep coming; watch the "
+            "inputs by --watch 30s, or leave it out"
+        )
     return Parsed(Settings(**found), origins, beam, namespace.print_config, file)
 
 

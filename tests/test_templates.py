@@ -22,6 +22,7 @@ from support import gs, reference
 from rembg_beam.pipelines import beam_options, parameters, settings, values
 from rembg_beam.pipelines.parameters import PARAMETERS
 from rembg_beam.transforms import DataSet, RemoveBackground, RemoveBackgrounds, WriteManifest
+from rembg_beam.transforms.models import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN: Dict[str, Any] = json.loads(reference.METADATA.read_text())
@@ -42,7 +43,7 @@ def test_the_metadata_is_that_of_the_options() -> None:
         "output",
         "model",
     }
-    known = {"name", "label", "helpText", "isOptional", "regexes"}
+    known = {"name", "label", "helpText", "isOptional", "regexes", "paramType", "enumOptions"}
     assert all(
         {*each} <= known and each["label"] and each["helpText"] for each in DECLARED.values()
     )
@@ -57,18 +58,37 @@ def is_taken(name: str, text: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "regexes" in DECLARED[name]])
 def test_a_pattern_takes_what_the_command_takes(name: str) -> None:
     each = PARAMETERS[name]
+
+    def given(text: str) -> Any:
+        flags = parameters.flags([f"--{name}={text}"])
+        return [flag.partition("=")[2] for flag in flags] if each.kind == "choices" else text
+
     texts = ["true", "false", "0", "1", "12", "240", "0.5", "1e-3", "2GB", "500 MiB", "7b", "7k"]
     texts += [*each.choices, ", ".join(each.choices), "", "x", "1.2.3", "GB", "truely", "-", "1 2"]
+    texts += [json.dumps(each.choices), json.dumps([", ".join(each.choices)]), '["x"]', '["box"']
     for text in texts:
         try:
             truth = {"true": True, "false": False}.get(text)
             values.checked(
-                each, truth if each.kind == "switch" and text in ("true", "false") else text
+                each, truth if each.kind == "switch" and text in ("true", "false") else given(text)
             )
             taken = text != ""
         except ValueError:
             taken = False
         assert is_taken(name, text) == taken, text
+
+
+def test_choices_are_chosen_from() -> None:
+    chosen = {name: each for name, each in DECLARED.items() if "enumOptions" in each}
+    assert all(each["paramType"] == "ENUM" for each in chosen.values())
+    found = {name: [one["value"] for one in each["enumOptions"]] for name, each in chosen.items()}
+    assert found.pop("model") == [*catalogue.MODELS]
+    for name, each in PARAMETERS.items():
+        options = ["true", "false"] if each.kind == "switch" else [*each.choices]
+        if each.kind != "choices":
+            assert found.pop(name, []) == options
+        assert all(is_taken(name, option) for option in options)
+    assert not found
 
 
 def test_patterns_are_egreps() -> None:
@@ -105,6 +125,7 @@ def parsed(arguments: List[str]) -> settings.Parsed:
         ("allow_private_hosts", "10.0.0.0/8", ("10.0.0.0/8",)),
         ("allow_private_hosts", '["10.0.0.0/8", "fd00::/8"]', ("10.0.0.0/8", "fd00::/8")),
         ("bgcolor", "10,20,30", (10, 20, 30, 255)),
+        ("bgcolor", "[1, 2, 3, 4]", (1, 2, 3, 4)),
         ("bgcolor", "white", (255, 255, 255, 255)),
         ("extras", '{"sam_prompt": []}', {"sam_prompt": []}),
         ("max_bytes", "1 GB", 10**9),
