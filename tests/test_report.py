@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rembg_beam.pipelines import cli
-from rembg_beam.pipelines.report import charts, chosen, numbers, page, rows, spent
+from rembg_beam.pipelines.report import charts, chosen, limits, numbers, page, rows, spent
 from rembg_beam.pipelines.report.numbers import Gathered, Kept
 from rembg_beam.pipelines.report.thumbnails import Pair
 from rembg_beam.transforms.elements import SCHEMA_VERSION, Outcome
@@ -159,6 +159,7 @@ def test_rows_of_a_version_without_the_column(tmp_path: Path) -> None:
     path.write_bytes(manifest.encode(table))
     found, _, _ = gathered(tmp_path)
     assert (found.total, found.suspect, found.reasons) == (2, 0, {})
+    assert found.suspect_unknown == 2
 
 
 REMOVING: Dict[str, Any] = {"remove_msecs": 900, "model_msecs": 500, "model_waited_msecs": 80}
@@ -276,6 +277,35 @@ def test_limits(limit: str, holds: bool, tmp_path: Path, capfd: pytest.CaptureFi
     assert (f"--fail_if {limit}: " in err) == holds
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("suspect>25%", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect>30%", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect<2", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect>0", "1 of 4 pictures are suspect"),
+        ("suspect>75%", ""),
+        ("suspect>3", ""),
+    ],
+)
+def test_a_limit_of_what_is_not_known(
+    limit: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unknown = [row(name, suspect=None) for name in ("a.jpg", "b.jpg")]
+    failed = row("d.jpg", "failed", error="OSError")
+    write_run(tmp_path / "out", [*unknown, row("c.jpg", suspect=["soft"]), failed])
+    status, out, err = report(tmp_path / "out", tmp_path / "r.html", capfd, "--fail_if", limit)
+    assert (status, said in err) == (int(bool(said)), True), err
+    assert ("--no_suspect" in err) == ("not known" in said)
+    assert "of 2 it is not known whether they are suspect" in out
+
+
+@pytest.mark.parametrize("text", ["suspect>5.0", "failed>=3.0", "suspect>200%", "odd>100%"])
+def test_a_share_that_none_can_have(text: str) -> None:
+    with pytest.raises(ValueError, match="a count is written without a point"):
+        limits.parse(text)
+
+
 @pytest.mark.parametrize("text", ["suspect", "suspct>5%", "failed>many", "failed=3", ""])
 def test_a_limit_that_says_nothing(
     text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -331,6 +361,14 @@ def test_axes_of_few_pictures_have_no_label_twice(tmp_path: Path) -> None:
     shown = [each for each in re.findall(r"<text[^>]*>([^<]+)</text>", text) if each.strip()]
     assert [each for each in shown if each in "01"] == ["0", "1"]
     assert len([each for each in shown if each.startswith("14")]) == 4
+
+
+def test_times_of_failed_pictures_are_not_in_the_histogram(tmp_path: Path) -> None:
+    nothing: Any = {"error": "OSError", "remove_msecs": 0, "bytes_out": 0}
+    failed = [row(f"{n}.png", "failed", **nothing) for n in range(5)]
+    write_run(tmp_path, [row("a.jpg", remove_msecs=100), row("b.jpg", remove_msecs=900), *failed])
+    (times,) = (each for each in gathered(tmp_path)[0].histograms if each.title == "Time")
+    assert sum(times.counts) == 2 and times.edges[0] == 100
 
 
 def test_a_page_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import importlib.util
 import math
 import os
 import posixpath
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Dict, Optional, TextIO
 
 from ...transforms.folder import earlier, summary
 from ...transforms.models import catalogue
@@ -98,7 +98,9 @@ def _write(to: str, text: str, mime_type: str) -> None:
 
 
 def _line(numbers: Numbers) -> str:
-    counts: List[Any] = [f"{count} {name}" for name, count in limits.counts(numbers).items()]
+    counts = [f"{count} {name}" for name, count in limits.counts(numbers).items()]
+    if numbers.suspect_unknown:
+        counts.append(f"of {numbers.suspect_unknown} it is not known whether they are suspect")
     return ", ".join(counts)
 
 
