@@ -4,15 +4,25 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.elsewhere import Elsewhere
 
 from rembg_beam.pipelines import cli
-from rembg_beam.pipelines.report import charts, chosen, limits, numbers, page, rows, spent
+from rembg_beam.pipelines.report import (
+    charts,
+    chosen,
+    limits,
+    numbers,
+    page,
+    rows,
+    spent,
+    thumbnails,
+)
 from rembg_beam.pipelines.report.numbers import Gathered, Kept
 from rembg_beam.pipelines.report.thumbnails import Pair
 from rembg_beam.transforms.elements import SCHEMA_VERSION, Outcome
@@ -98,6 +108,35 @@ def test_cutouts_that_lie_in_shards_are_shown(
     assert len(re.findall(r'<img src="data:image/webp;base64,', to.read_text())) == 14
 
 
+def test_what_is_not_shown_says_why(
+    elsewhere: str, tmp_path: Path, encoded: Callable[..., bytes]
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encoded("JPEG", width=64, height=48))
+    in_shards = [f"{elsewhere}/{number:05d}.tar" for number in range(10)]
+    places: List[List[str]] = [*([uri] for uri in in_shards), [], [str(photo)]]
+    found = thumbnails.pairs([{"uri": str(photo), "name": "a", "outputs": uris} for uris in places])
+    assert all(pair.before for pair in found) and found[-1].after and found[-1].missing == ()
+    (told,) = {pair.missing for pair in found[:8]}
+    assert told == ("The cutout: not found in its shard.",)
+    (told,) = {pair.missing for pair in found[8:10]}
+    assert told[0].startswith("The cutout: not read, it lies in one of 2 further shards")
+    assert found[10].missing == ("The cutout: its row names none.",)
+
+
+def test_a_store_that_lets_nothing_be_read_is_given_up(elsewhere: str) -> None:
+    Elsewhere.failing["open"] = [PermissionError("no") for _ in range(1000)]
+    asked = [
+        {"uri": f"{elsewhere}/{n}.jpg", "name": f"{n}.jpg", "outputs": ["no.png"]}
+        for n in range(90)
+    ]
+    found = thumbnails.pairs(asked)
+    tries = 1000 - len(Elsewhere.failing["open"])
+    assert thumbnails.PATIENCE <= tries <= thumbnails.PATIENCE + 8
+    given_up = [pair for pair in found if "not read: other pictures at" in pair.missing[0]]
+    assert len(given_up) == 90 - tries
+
+
 class Tags(HTMLParser):
     """The elements of a page, and where they lead."""
 
@@ -124,7 +163,8 @@ def test_names_are_escaped_and_nothing_leads_elsewhere(
     assert tags.found.count("script") == 1 and "alert(" not in text.partition("<body>")[0]
     assert all(place.startswith("data:") for place in tags.led)
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
-    assert text.count("can&#39;t be read any more") + text.count("can't be read any more") == 2
+    assert text.count("The picture: it can&#39;t be read any more.") == 2
+    assert text.count("The cutout: it can&#39;t be read any more.") == 2
 
 
 def test_the_last_row_of_each_picture_counts(tmp_path: Path) -> None:
