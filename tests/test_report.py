@@ -137,6 +137,44 @@ def test_a_store_that_lets_nothing_be_read_is_given_up(elsewhere: str) -> None:
     assert len(given_up) == 90 - tries
 
 
+class Cards(HTMLParser):
+    """What filters see of each card of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: List[Dict[str, Optional[str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+        each = dict(attrs)
+        if "data-status" in each:
+            self.found.append(each)
+
+
+def test_failures_and_why_cards_were_chosen_can_be_filtered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = row("shoes/bad.jpg", "failed", error="NotAPicture", message="its 2 Bytes are none")
+    doubted = [row(f"shoes/{n}.jpg", suspect=["soft"]) for n in range(70)]
+    write_run(tmp_path / "out", [*doubted, *(row(f"{n}.jpg") for n in range(70)), bad])
+    assert report(tmp_path / "out", tmp_path / "r.html", capfd)[0] == 0
+    text = (tmp_path / "r.html").read_text()
+    cards = Cards(text)
+    *shown, failed = cards.found
+    assert (failed["data-status"], failed["data-folder"]) == ("failed", "shoes")
+    assert failed["data-text"] == "shoes/bad.jpg notapicture: its 2 bytes are none"
+    assert failed["data-group"] == "" and "NotAPicture: its 2 Bytes are none" in text
+    groups = [str(card["data-group"]).split() for card in shown]
+    assert sum("worst" in group for group in groups) == chosen.WORST
+    assert sum("random" in group for group in groups) == chosen.AT_RANDOM
+    assert ["worst", "random"] in groups and [] not in groups
+    assert text.count('<em class="chosen">at random</em>') == chosen.AT_RANDOM
+    assert "the 60 whose masks are doubted most, 60 at random" in text
+    assert "." in {card["data-folder"] for card in shown}
+    assert "<option>.</option>" in text and "<option></option>" not in text
+    assert "<option>failed</option>" in text
+
+
 class Tags(HTMLParser):
     """The elements of a page, and where they lead."""
 

@@ -23,6 +23,10 @@ MAX_BYTES = 10_000_000
 _TEXT_BYTES = 1_000_000
 
 ODD = "odd"
+
+# What pictures are shown as.
+WORST, AT_RANDOM = "worst", "random"
+
 _MEANINGS = {**REASONS, ODD: "its share of foreground is unlike its folder's"}
 
 # Of folders, those with the most failed and suspect pictures.
@@ -56,7 +60,20 @@ class Facts(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A picture that is shown."""
+    """A picture that is shown.
+
+    Attributes:
+      name: of its file.
+      folder: that its name lies in, "." for none.
+      status: of its row.
+      reasons: to doubt its mask.
+      foreground: its share.
+      msecs: of a thread, for the background.
+      size: in pixels.
+      pair: before and after.
+      groups: what it was chosen as: of `WORST`, `AT_RANDOM`; none of a failure.
+      why: the error's class and message of a failure, else "".
+    """
 
     name: str
     folder: str
@@ -66,7 +83,8 @@ class Card(NamedTuple):
     msecs: int
     size: str
     pair: Pair
-    is_worst: bool
+    groups: List[str]
+    why: str
 
 
 def shown(chosen: Chosen) -> List[Dict[str, Any]]:
@@ -93,13 +111,15 @@ def html(facts: Facts, rows: Sequence[Dict[str, Any]], pairs: Sequence[Pair]) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    worst = {key_of(row) for row in facts.chosen.worst}
-    cards = [_card(row, pair, facts, worst) for row, pair in zip(rows, pairs)]
+    groups = _groups(facts.chosen)
+    cards = _fitting([_card(row, pair, facts, groups) for row, pair in zip(rows, pairs)])
+    failed = [row for every in facts.chosen.failures.values() for row in every]
     return environment.get_template("page.html.j2").render(
         facts=facts,
         numbers=facts.numbers,
-        cards=_fitting(cards),
-        left_out=len(cards) - len(_fitting(cards)),
+        cards=[*cards, *(_card(row, Pair("", ""), facts, groups) for row in failed)],
+        chosen={name: sum(name in card.groups for card in cards) for name in (WORST, AT_RANDOM)},
+        left_out=len(rows) - len(cards),
         charts=[
             (each, charts.histogram(each, "var(--accent)"))
             for each in facts.numbers.histograms
@@ -165,19 +185,29 @@ def _fitting(cards: List[Card]) -> List[Card]:
     return fitting
 
 
-def _card(row: Dict[str, Any], pair: Pair, facts: Facts, worst: Any) -> Card:
+def _groups(chosen: Chosen) -> Dict[str, List[str]]:
+    """What each row was chosen as; one that is among both is in both."""
+    found: Dict[str, List[str]] = {}
+    for group, rows in ((WORST, chosen.worst), (AT_RANDOM, chosen.at_random)):
+        for row in rows:
+            found.setdefault(key_of(row), []).append(group)
+    return found
+
+
+def _card(row: Dict[str, Any], pair: Pair, facts: Facts, groups: Dict[str, List[str]]) -> Card:
     odd = [ODD] if key_of(row) in facts.chosen.odd else []
     name = row["name"] or posixpath.basename(row["uri"])
     return Card(
         name=posixpath.basename(name),
-        folder=folder_of(row["name"], row["uri"]),
+        folder=folder_of(row["name"], row["uri"]) or ".",
         status=row["status"],
         reasons=[*(row.get("suspect") or []), *odd],
         foreground=row["foreground"] or 0.0,
         msecs=row["remove_msecs"] or 0,
         size=f"{row['width']} x {row['height']}",
         pair=pair,
-        is_worst=key_of(row) in worst,
+        groups=[] if row["error"] else groups.get(key_of(row), []),
+        why=f"{row['error']}: {row['message']}" if row["error"] else "",
     )
 
 
