@@ -1,7 +1,10 @@
 """The page about an output folder."""
 
+import argparse
 import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -12,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.elsewhere import Elsewhere
 
-from rembg_beam.pipelines import cli
+from rembg_beam.pipelines import cli, values
+from rembg_beam.pipelines import settings as told
 from rembg_beam.pipelines.report import (
     charts,
     chosen,
     limits,
     numbers,
     page,
+    retry,
     rows,
     spent,
     thumbnails,
@@ -135,6 +140,64 @@ def test_a_store_that_lets_nothing_be_read_is_given_up(elsewhere: str) -> None:
     assert thumbnails.PATIENCE <= tries <= thumbnails.PATIENCE + 8
     given_up = [pair for pair in found if "not read: other pictures at" in pair.missing[0]]
     assert len(given_up) == 90 - tries
+
+
+def test_the_command_that_tries_failures_again_does(
+    tmp_path: Path, encoded: Callable[..., bytes], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pictures, output, to = tmp_path / "in", tmp_path / "my out", tmp_path / "r.html"
+    pictures.mkdir()
+    (pictures / "a.jpg").write_bytes(b"none yet")
+    (pictures / "b.jpg").write_bytes(encoded("JPEG", width=64, height=48))
+    asked = ["--model", "tiny", "--bgcolor", "#ff000080", "--format", "webp", "--margin", "5%"]
+    arguments = ["--input", str(pictures), "--output", str(output), *asked, "--crop", "subject"]
+    assert cli.main(["run", *arguments]) == 0
+    assert report(output, to, capfd)[0] == 0
+    (command,) = re.findall('<code id="retry">(.*?)</code>', to.read_text())
+    command = unescape(command)
+    assert json.loads(to.with_suffix(".json").read_text())["retry"] == command
+    (pictures / "a.jpg").write_bytes(encoded("JPEG", width=64, height=48))
+    program, *words = shlex.split(command)
+    capfd.readouterr()
+    assert (program, cli.main(words)) == ("rembg-beam", 0), command
+    assert "1 written, 0 skipped, 0 failed" in capfd.readouterr().out
+    assert (output / "a.jpg.webp").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"only_mask": True, "post_process_mask": True},
+        {"bgcolor": [1, 2, 3, 255], "format": "webp", "quality": 80},
+        {"outputs": ["cutout", {"shows": "mask", "resize": "64"}], "crop": "subject"},
+        {"extras": {"cloth_category": "it's upper"}, "alpha_matting": True},
+        {"cascade": ["tiny"], "cascade_on": ["soft", "cut"], "suspect_soft": 0.25},
+        {"mask_grow": -2, "max_output_bytes": 200_000, "shadow": ["contact", "drop"]},
+    ],
+)
+def test_the_command_that_tries_again_says_all_that_rows_do(
+    options: Dict[str, Any], tmp_path: Path
+) -> None:
+    failed = {"model": "u2net", "options": json.dumps(options)}
+    command, left = retry.command(str(tmp_path / "it's"), failed)
+    assert left == ()
+    words = shlex.split(command)[2:]
+    parser = argparse.ArgumentParser()
+    told.add_arguments(parser)
+    found = told.parse(*parser.parse_known_args(words)).settings
+    assert (found.model, found.output, found.retry_failed) == ("u2net", f"{tmp_path}/it's", True)
+    for name, value in options.items():
+        assert getattr(found, name) == values.checked(told.SETTINGS[name], value)
+
+
+def test_what_the_folder_does_not_say_is_to_be_added(tmp_path: Path) -> None:
+    hidden = json.dumps({"background": "https://***@host/a.png", "of_another_version": 1})
+    for model, left in (
+        ("u2net", ("--background", "--of_another_version")),
+        ("u2net_custom", ("--background", "--of_another_version", "--model_path")),
+    ):
+        found = retry.command(str(tmp_path), {"model": model, "options": hidden})
+        assert found.left == left and "background" not in found.command
 
 
 class Cards(HTMLParser):

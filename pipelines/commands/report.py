@@ -16,7 +16,7 @@ from ...transforms.folder import earlier, summary
 from ...transforms.models import catalogue
 from ...transforms.store import stores, uris
 from .. import logs
-from ..report import chosen, limits, page, rows, thumbnails
+from ..report import chosen, limits, page, retry, rows, thumbnails
 from ..report.numbers import Gathered, Numbers
 from ..report.page import Facts
 from ..status import FAILED_RUN, OK, UsageError
@@ -62,6 +62,8 @@ def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:
     numbers = gathered.numbers(kept)
     run = max(each.run_id for each in earlier.manifests(output))
     seconds = summary.seconds(output, run)
+    shown = chosen.choose(kept, failures)
+    failed = next(iter(shown.failures.values()), [])
     priced = seconds is not None and dollars_per_hour is not None
     return Facts(
         output=uris.without_secrets(output),
@@ -72,7 +74,8 @@ def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:
         versions=summary.versions(output, run),
         licences=_licences(numbers),
         numbers=numbers,
-        chosen=chosen.choose(kept, failures),
+        chosen=shown,
+        retry=retry.command(output, failed[0]) if failed else None,
     )
 
 

@@ -15,6 +15,7 @@ from ..progress.state import clock
 from . import charts, spent
 from .chosen import Chosen, key_of
 from .numbers import Numbers, folder_of
+from .retry import Retry
 from .thumbnails import Pair
 
 MAX_BYTES = 10_000_000
@@ -46,6 +47,7 @@ class Facts(NamedTuple):
       licences: of the models, by name.
       numbers: of all rows.
       chosen: rows that are shown.
+      retry: what tries failed pictures again; None where none is shown.
     """
 
     output: str
@@ -57,6 +59,7 @@ class Facts(NamedTuple):
     licences: Dict[str, str]
     numbers: Numbers
     chosen: Chosen
+    retry: Optional[Retry] = None
 
 
 class Card(NamedTuple):
@@ -151,6 +154,7 @@ def document(facts: Facts) -> str:
         name: getattr(facts, name)
         for name in ("output", "run", "seconds", "dollars", "versions", "licences")
     }
+    own["retry"] = facts.retry and facts.retry.command
     whole = {**own, "total": facts.numbers.total, **numbers, **chosen}
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
