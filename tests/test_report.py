@@ -200,6 +200,16 @@ def test_what_the_folder_does_not_say_is_to_be_added(tmp_path: Path) -> None:
         assert found.left == left and "background" not in found.command
 
 
+def test_pictures_in_a_bucket_that_need_credentials_are_not_asked_for(
+    tmp_path: Path, without_credentials: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "out", [row("a.jpg", uri="gs://bucket/a.jpg"), row("b.jpg")])
+    status, _, err = report(tmp_path / "out", tmp_path / "r.html", capfd)
+    assert status == 0 and "needs credentials of Google Cloud" in err
+    said = "The picture: not read: this machine has no credentials of Google Cloud."
+    assert (tmp_path / "r.html").read_text().count(said) == 1
+
+
 class Cards(HTMLParser):
     """What filters see of each card of a page."""
 

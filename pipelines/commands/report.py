@@ -2,7 +2,8 @@
 
 In: an output folder on any storage. Out: an HTML file that needs nothing else, and beside it the
 same as JSON; on stdout where they are, and the numbers in a line. The exit status is 1 where a
-`--fail_if` holds. Fails where there are no rows, or the file can't be written.
+`--fail_if` holds. Fails where there are no rows, the file can't be written, or credentials are
+needed and there are none.
 """
 
 import argparse
@@ -10,15 +11,19 @@ import importlib.util
 import math
 import os
 import posixpath
-from typing import Dict, Optional, TextIO
+from typing import Any, Dict, Optional, Sequence, TextIO
+
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from ...transforms.folder import earlier, summary
 from ...transforms.models import catalogue
 from ...transforms.store import stores, uris
-from .. import logs
+from .. import access, logs, runners
+from ..preflight import credentials
 from ..report import chosen, limits, page, retry, rows, thumbnails
 from ..report.numbers import Gathered, Numbers
 from ..report.page import Facts
+from ..settings import Settings
 from ..status import FAILED_RUN, OK, UsageError
 
 
@@ -31,9 +36,12 @@ def show(namespace: argparse.Namespace, stdout: TextIO) -> int:
     _check_to(to)
     if price is not None and not 0 <= price < math.inf:
         raise UsageError(f"--dollars_per_hour {price}: it must be 0 or more")
+    options = PipelineOptions(["--no_auth"] if namespace.no_auth else [])
+    access.prepare(runners.HERE, options, Settings(input=[to], output=namespace.output))
     facts = _facts(namespace.output, price)
     shown = page.shown(facts.chosen)
-    _write(to, page.html(facts, shown, thumbnails.pairs(shown)), "text/html")
+    small = thumbnails.pairs(shown, _closed(options, shown))
+    _write(to, page.html(facts, shown, small), "text/html")
     beside = f"{posixpath.splitext(to)[0]}.json"
     _write(beside, page.document(facts), "application/json")
     print(_line(facts.numbers), file=stdout)
@@ -51,6 +59,16 @@ def _check_to(to: str) -> None:
         )
     if not posixpath.basename(to) or os.path.isdir(to):
         raise UsageError(f"--to {to!r} is no file: name the page, such as report.html")
+
+
+def _closed(options: PipelineOptions, shown: Sequence[Dict[str, Any]]) -> Dict[str, str]:
+    """Schemes that this machine has no access to, and why: Beam would try for minutes."""
+    try:
+        credentials.check(runners.HERE, options, Settings(input=[row["uri"] for row in shown]))
+    except UsageError as error:
+        logs.say(f"pictures are left out: {error}")
+        return {"gs": "not read: this machine has no credentials of Google Cloud"}
+    return {}
 
 
 def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:

@@ -13,7 +13,7 @@ import io
 import json
 import threading
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from PIL import Image
 
@@ -59,9 +59,10 @@ class _GivenUp(OSError):
 
 class _Stores:
     """Reads pictures, and asks a store no more that failed `PATIENCE` times in a row; one that says
-    that a file is not there, or too large, has answered."""
+    that a file is not there, or too large, has answered. Of `closed` schemes none is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Mapping[str, str]) -> None:
+        self._closed = closed
         self._failed: Counter = Counter()
         self._lock = threading.Lock()
 
@@ -69,6 +70,8 @@ class _Stores:
         """The bytes of a picture; `_GivenUp` if its store isn't asked."""
         if uris.is_local(uri):
             return stores.read(uri, MAX_BYTES).data
+        if why := self._closed.get(uris.scheme(uri) or ""):
+            raise _GivenUp(why)
         place = "/".join(uri.split("/")[:3])
         if self._failed[place] >= PATIENCE:
             raise _GivenUp(f"not read: other pictures at {uris.without_secrets(place)} couldn't be")
@@ -85,14 +88,22 @@ class _Stores:
         return data
 
 
-def pairs(rows: Sequence[Dict[str, Any]]) -> List[Pair]:
-    """Of each row its pictures."""
+_NONE: Mapping[str, str] = {}
+
+
+def pairs(rows: Sequence[Dict[str, Any]], closed: Mapping[str, str] = _NONE) -> List[Pair]:
+    """Of each row its pictures.
+
+    Args:
+      rows: as `rows.whole` has them.
+      closed: schemes whose stores can't be read here, and why not.
+    """
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         shards = list(dict.fromkeys(filter(_is_shard, map(_output, rows))))
         remote = [uri for uri in shards if not uris.is_local(uri)][SHARDS:]
         looked_into = [uri for uri in shards if uri not in remote]
         members = dict(zip(looked_into, pool.map(_members, looked_into)))
-        of_row = functools.partial(_pair, _Stores(), members, len(remote))
+        of_row = functools.partial(_pair, _Stores(closed), members, len(remote))
         return list(pool.map(of_row, rows))
 
 
