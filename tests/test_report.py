@@ -229,7 +229,10 @@ def test_failures_and_why_cards_were_chosen_can_be_filtered(
 ) -> None:
     bad = row("shoes/bad.jpg", "failed", error="NotAPicture", message="its 2 Bytes are none")
     doubted = [row(f"shoes/{n}.jpg", suspect=["soft"]) for n in range(70)]
-    write_run(tmp_path / "out", [*doubted, *(row(f"{n}.jpg") for n in range(70)), bad])
+    mask: Any = {"error": "OSError", "foreground": 0.3, "suspect": ["soft", "cut", "holes"]}
+    unwritten = row("full.jpg", "failed", message="no room", **mask)
+    every = [*doubted, *(row(f"{n}.jpg") for n in range(70)), bad, unwritten]
+    write_run(tmp_path / "out", every)
     assert report(tmp_path / "out", tmp_path / "r.html", capfd)[0] == 0
     text = (tmp_path / "r.html").read_text()
     cards = Cards(text)
@@ -246,6 +249,7 @@ def test_failures_and_why_cards_were_chosen_can_be_filtered(
     assert "." in {card["data-folder"] for card in shown}
     assert "<option>.</option>" in text and "<option></option>" not in text
     assert "<option>failed</option>" in text
+    assert [card["data-text"] for card in shown].count("./full.jpg oserror: no room") == 1
 
 
 class Tags(HTMLParser):
@@ -531,6 +535,17 @@ def test_a_page_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     text = page.html(facts, shown, pairs)
     assert len(text) < page.MAX_BYTES
     assert 20 <= text.count('class="card"') < 40 and "more would make the page too large" in text
+
+
+def test_those_at_random_are_not_left_out_for_the_doubted(tmp_path: Path) -> None:
+    write_run(tmp_path, [row(f"{n}.jpg", suspect=["soft"] * (n % 2)) for n in range(140)])
+    found, kept, failures = gathered(tmp_path)
+    facts = page.Facts("out", "r", 8.0, 40, None, {}, {}, found, chosen.choose(kept, failures))
+    shown = page.shown(facts.chosen)
+    text = page.html(facts, shown, [Pair("data:" + "A" * 130_000, "")] * len(shown))
+    groups = [str(card["data-group"]).split() for card in Cards(text).found]
+    assert sum("random" in each for each in groups) == chosen.AT_RANDOM
+    assert chosen.AT_RANDOM < len(groups) < len(shown)
 
 
 @pytest.mark.long

@@ -74,7 +74,7 @@ class Card(NamedTuple):
       msecs: of a thread, for the background.
       size: in pixels.
       pair: before and after.
-      groups: what it was chosen as: of `WORST`, `AT_RANDOM`; none of a failure.
+      groups: what it was chosen as: of `WORST`, `AT_RANDOM`; none of a failure without a mask.
       why: the error's class and message of a failure, else "".
     """
 
@@ -116,7 +116,8 @@ def html(facts: Facts, rows: Sequence[Dict[str, Any]], pairs: Sequence[Pair]) ->
     )
     groups = _groups(facts.chosen)
     cards = _fitting([_card(row, pair, facts, groups) for row, pair in zip(rows, pairs)])
-    failed = [row for every in facts.chosen.failures.values() for row in every]
+    failures = [row for every in facts.chosen.failures.values() for row in every]
+    failed = [row for row in failures if key_of(row) not in groups]
     return environment.get_template("page.html.j2").render(
         facts=facts,
         numbers=facts.numbers,
@@ -179,14 +180,15 @@ def size(count: float) -> str:
 
 
 def _fitting(cards: List[Card]) -> List[Card]:
-    """As many as keep the page below its size."""
-    room, fitting = MAX_BYTES - _TEXT_BYTES, []
-    for card in cards:
-        room -= len(card.pair.before) + len(card.pair.after)
+    """As many as keep the page below its size; those at random first, as they stand for all."""
+    room, fitting = MAX_BYTES - _TEXT_BYTES, 0
+    order = sorted(range(len(cards)), key=lambda place: AT_RANDOM not in cards[place].groups)
+    for place in order:
+        room -= len(cards[place].pair.before) + len(cards[place].pair.after)
         if room < 0:
             break
-        fitting.append(card)
-    return fitting
+        fitting += 1
+    return [cards[place] for place in sorted(order[:fitting])]
 
 
 def _groups(chosen: Chosen) -> Dict[str, List[str]]:
@@ -210,7 +212,7 @@ def _card(row: Dict[str, Any], pair: Pair, facts: Facts, groups: Dict[str, List[
         msecs=row["remove_msecs"] or 0,
         size=f"{row['width']} x {row['height']}",
         pair=pair,
-        groups=[] if row["error"] else groups.get(key_of(row), []),
+        groups=groups.get(key_of(row), []),
         why=f"{row['error']}: {row['message']}" if row["error"] else "",
     )
 
