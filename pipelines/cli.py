@@ -196,3 +196,6 @@ def _add_report(commands: Any) -> None:
         type=float,
         help="of all machines of the run together, for what it cost",
     )
+    report.add_argument(
+        "--no_auth", "--no-auth", action="store_true", help="read gs:// without credentials"
+    )

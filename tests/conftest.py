@@ -250,6 +250,21 @@ def s3_server(_s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No credentials of Google Cloud; whoever makes a client nevertheless fails."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.io.gcp import gcsio
+
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # the library's: no look for Google's own machines
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    # What Beam asks again and again, for minutes.
+    monkeypatch.setattr(gcsio, "create_storage_client", None)
+    monkeypatch.setattr(FileSystems, "_pipeline_options", FileSystems._pipeline_options)
+
+
+@pytest.fixture
 def elsewhere(tmp_path: Path) -> str:
     """The URI of a folder on another file system of Beam's."""
     from support.elsewhere import Elsewhere

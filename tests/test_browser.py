@@ -35,7 +35,11 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         doubts = [["soft", "cut"], ["borders"], []][number % 3]
         more: Any = {"uri": str(before), "outputs": [str(after)], "suspect": doubts}
         outcomes.append(row(name, **more))
-    outcomes += [row(ODD_NAME), row(f"{ODD_NAME}2", "failed", error="OSError", message=ODD_NAME)]
+    outcomes += [
+        row(ODD_NAME),
+        row(f"{ODD_NAME}2", "failed", error="TimeoutError", message=ODD_NAME),
+    ]
+    outcomes.append(row("root.jpg"))
     write_run(folder / "out", outcomes)
     assert cli.main(["report", str(folder / "out"), "--to", str(folder / "r.html")]) == 0
     with sync_playwright() as playwright:
@@ -62,7 +66,7 @@ def visible(page: Any) -> List[str]:
 
 
 def test_it_opens_alone_and_nothing_goes_wrong(page: Any) -> None:
-    assert len(visible(page)) == 13
+    assert len(visible(page)) == 15
     assert all(url.startswith(("file:", "data:")) for url in page.asked)
     assert page.wrong == []
     assert ODD_NAME.rpartition("/")[2] in visible(page)
@@ -81,9 +85,28 @@ def test_filters(page: Any) -> None:
     assert len(visible(page)) == 8
     page.fill("#text", "SHOES/3")
     assert visible(page) == ["3.jpg"]
-    assert page.locator("#count").inner_text() == "1 of 13"
+    assert page.locator("#count").inner_text() == "1 of 15"
     page.keyboard.press("Escape")
-    assert len(visible(page)) == 13
+    assert len(visible(page)) == 15
+
+
+def test_failures_the_root_folder_and_those_at_random(page: Any) -> None:
+    page.select_option("#status", "failed")
+    assert visible(page) == [f"{ODD_NAME}2".rpartition("/")[2]]
+    page.fill("#text", "timeouterror")
+    assert len(visible(page)) == 1
+    page.fill("#text", "nothing of the kind")
+    assert visible(page) == []
+    page.keyboard.press("Escape")
+    page.select_option("#folder", ".")
+    assert visible(page) == ["root.jpg"]
+    page.keyboard.press("Escape")
+    page.select_option("#group", "worst")
+    assert len(visible(page)) == 8
+    page.select_option("#group", "random")
+    assert len(visible(page)) == 14
+    page.keyboard.press("Escape")
+    assert len(visible(page)) == 15
 
 
 def test_the_keyboard_does_it_all(page: Any) -> None:

@@ -82,7 +82,11 @@ def test_a_model_that_is_not_here_is_not_downloaded(
     monkeypatch.setenv("REMBG_HOME", str(tmp_path))
     status, _, lines = doctor(capfd, "--model", "silueta")
     assert status == 1
-    assert "silueta.onnx is not in" in about(lines, "a picture")["found"]
+    line = about(lines, "a picture")
+    assert "silueta.onnx is not in" in line["found"] and "not here yet" in line["found"]
+    assert "offline" not in line["found"]
+    fetch = f"rembg-beam models fetch silueta --to {tmp_path / 'models'}"
+    assert line["way_out"].startswith(f"`{fetch}`")
 
 
 def installed(folder: Path, name: str, version: str) -> None:

@@ -96,22 +96,33 @@ def test_a_bucket_without_credentials_is_refused_at_once(
     photos: Path,
     command: str,
     flag: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    without_credentials: None,
 ) -> None:
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # the library's: no look for Google's own machines
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     given = {"--input": str(photos), "--output": "out", flag: "gs://bucket/x"}
-    # What Beam asks again and again, for minutes.
-    monkeypatch.setattr(gcsio, "create_storage_client", None)
     words = (word for pair in given.items() for word in pair)
     found = said(command, "--model", "tiny", *words)
     assert found.startswith(
         "'gs://bucket/x' needs credentials of Google Cloud, and this machine ha"
     )
     assert "gcloud auth application-default login" in found and "--no_auth" in found
+
+
+def test_a_report_of_a_bucket_without_credentials(
+    said: Said, monkeypatch: pytest.MonkeyPatch, without_credentials: None
+) -> None:
+    for arguments in (["gs://bucket/x"], ["out", "--to", "gs://bucket/x"]):
+        found = said("report", *arguments)
+        assert found.startswith("'gs://bucket/x' needs credentials of Google Cloud")
+        assert "gcloud auth application-default login" in found and "--no_auth" in found
+    asked = []
+
+    def refuse(options: Any, use_credentials: bool) -> None:
+        asked.append(use_credentials)
+        raise PermissionError("no")
+
+    monkeypatch.setattr(gcsio, "create_storage_client", refuse)
+    assert cli.main(["report", "gs://bucket/x", "--no_auth"]) == 1
+    assert asked and not any(asked)
 
 
 def test_files_that_are_named_mean_the_same_to_workers_elsewhere() -> None:

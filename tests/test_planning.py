@@ -418,6 +418,12 @@ def test_prices_of_a_file(tmp_path: Path) -> None:
     found = prices.load(str(path))
     assert (found.date, found.source, found.vcpu_hour) == ("2030-01-01", "the file", 0.5)
     assert found.l4_hour == prices.Prices().l4_hour
+    assert "vcpu_hour" not in found.built_in and {"l4_hour", "shuffle_gb"} < set(found.built_in)
+    text = " ".join(" ".join(shown._of_prices(found)).split())
+    own, _, built_in = text.partition("; and built in, ")
+    assert own == "prices in dollars, of 2030-01-01 (the file): vcpu_hour 0.5"
+    assert built_in.startswith(f"of {prices.Prices().date} (Dataflow batch")
+    assert built_in.endswith("storage_gb_month 0.02") and "vcpu" not in built_in
     for text, says in {
         '{"date": "2030", "vcpu_hours": 1}': "vcpu_hours is no price; did you mean vcpu_hour?",
         "vcpu_hour: 1": "date is missing",

@@ -1,18 +1,33 @@
 """The page about an output folder."""
 
+import argparse
 import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.elsewhere import Elsewhere
 
-from rembg_beam.pipelines import cli
-from rembg_beam.pipelines.report import charts, chosen, numbers, page, rows, spent
+from rembg_beam.pipelines import cli, values
+from rembg_beam.pipelines import settings as told
+from rembg_beam.pipelines.report import (
+    charts,
+    chosen,
+    limits,
+    numbers,
+    page,
+    retry,
+    rows,
+    spent,
+    thumbnails,
+)
 from rembg_beam.pipelines.report.numbers import Gathered, Kept
 from rembg_beam.pipelines.report.thumbnails import Pair
 from rembg_beam.transforms.elements import SCHEMA_VERSION, Outcome
@@ -98,6 +113,145 @@ def test_cutouts_that_lie_in_shards_are_shown(
     assert len(re.findall(r'<img src="data:image/webp;base64,', to.read_text())) == 14
 
 
+def test_what_is_not_shown_says_why(
+    elsewhere: str, tmp_path: Path, encoded: Callable[..., bytes]
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encoded("JPEG", width=64, height=48))
+    in_shards = [f"{elsewhere}/{number:05d}.tar" for number in range(10)]
+    places: List[List[str]] = [*([uri] for uri in in_shards), [], [str(photo)]]
+    found = thumbnails.pairs([{"uri": str(photo), "name": "a", "outputs": uris} for uris in places])
+    assert all(pair.before for pair in found) and found[-1].after and found[-1].missing == ()
+    (told,) = {pair.missing for pair in found[:8]}
+    assert told == ("The cutout: not found in its shard.",)
+    (told,) = {pair.missing for pair in found[8:10]}
+    assert told[0].startswith("The cutout: not read, it lies in one of 2 further shards")
+    assert found[10].missing == ("The cutout: its row names none.",)
+
+
+def test_a_store_that_lets_nothing_be_read_is_given_up(elsewhere: str) -> None:
+    Elsewhere.failing["open"] = [PermissionError("no") for _ in range(1000)]
+    asked = [
+        {"uri": f"{elsewhere}/{n}.jpg", "name": f"{n}.jpg", "outputs": ["no.png"]}
+        for n in range(90)
+    ]
+    found = thumbnails.pairs(asked)
+    tries = 1000 - len(Elsewhere.failing["open"])
+    assert thumbnails.PATIENCE <= tries <= thumbnails.PATIENCE + 8
+    given_up = [pair for pair in found if "not read: other pictures at" in pair.missing[0]]
+    assert len(given_up) == 90 - tries
+
+
+def test_the_command_that_tries_failures_again_does(
+    tmp_path: Path, encoded: Callable[..., bytes], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pictures, output, to = tmp_path / "in", tmp_path / "my out", tmp_path / "r.html"
+    pictures.mkdir()
+    (pictures / "a.jpg").write_bytes(b"none yet")
+    (pictures / "b.jpg").write_bytes(encoded("JPEG", width=64, height=48))
+    asked = ["--model", "tiny", "--bgcolor", "#ff000080", "--format", "webp", "--margin", "5%"]
+    arguments = ["--input", str(pictures), "--output", str(output), *asked, "--crop", "subject"]
+    assert cli.main(["run", *arguments]) == 0
+    assert report(output, to, capfd)[0] == 0
+    (command,) = re.findall('<code id="retry">(.*?)</code>', to.read_text())
+    command = unescape(command)
+    assert json.loads(to.with_suffix(".json").read_text())["retry"] == command
+    (pictures / "a.jpg").write_bytes(encoded("JPEG", width=64, height=48))
+    program, *words = shlex.split(command)
+    capfd.readouterr()
+    assert (program, cli.main(words)) == ("rembg-beam", 0), command
+    assert "1 written, 0 skipped, 0 failed" in capfd.readouterr().out
+    assert (output / "a.jpg.webp").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"only_mask": True, "post_process_mask": True},
+        {"bgcolor": [1, 2, 3, 255], "format": "webp", "quality": 80},
+        {"outputs": ["cutout", {"shows": "mask", "resize": "64"}], "crop": "subject"},
+        {"extras": {"cloth_category": "it's upper"}, "alpha_matting": True},
+        {"cascade": ["tiny"], "cascade_on": ["soft", "cut"], "suspect_soft": 0.25},
+        {"mask_grow": -2, "max_output_bytes": 200_000, "shadow": ["contact", "drop"]},
+    ],
+)
+def test_the_command_that_tries_again_says_all_that_rows_do(
+    options: Dict[str, Any], tmp_path: Path
+) -> None:
+    failed = {"model": "u2net", "options": json.dumps(options)}
+    command, left = retry.command(str(tmp_path / "it's"), failed)
+    assert left == ()
+    words = shlex.split(command)[2:]
+    parser = argparse.ArgumentParser()
+    told.add_arguments(parser)
+    found = told.parse(*parser.parse_known_args(words)).settings
+    assert (found.model, found.output, found.retry_failed) == ("u2net", f"{tmp_path}/it's", True)
+    for name, value in options.items():
+        assert getattr(found, name) == values.checked(told.SETTINGS[name], value)
+
+
+def test_what_the_folder_does_not_say_is_to_be_added(tmp_path: Path) -> None:
+    hidden = json.dumps({"background": "https://***@host/a.png", "of_another_version": 1})
+    for model, left in (
+        ("u2net", ("--background", "--of_another_version")),
+        ("u2net_custom", ("--background", "--of_another_version", "--model_path")),
+    ):
+        found = retry.command(str(tmp_path), {"model": model, "options": hidden})
+        assert found.left == left and "background" not in found.command
+
+
+def test_pictures_in_a_bucket_that_need_credentials_are_not_asked_for(
+    tmp_path: Path, without_credentials: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "out", [row("a.jpg", uri="gs://bucket/a.jpg"), row("b.jpg")])
+    status, _, err = report(tmp_path / "out", tmp_path / "r.html", capfd)
+    assert status == 0 and "needs credentials of Google Cloud" in err
+    said = "The picture: not read: this machine has no credentials of Google Cloud."
+    assert (tmp_path / "r.html").read_text().count(said) == 1
+
+
+class Cards(HTMLParser):
+    """What filters see of each card of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: List[Dict[str, Optional[str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+        each = dict(attrs)
+        if "data-status" in each:
+            self.found.append(each)
+
+
+def test_failures_and_why_cards_were_chosen_can_be_filtered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = row("shoes/bad.jpg", "failed", error="NotAPicture", message="its 2 Bytes are none")
+    doubted = [row(f"shoes/{n}.jpg", suspect=["soft"]) for n in range(70)]
+    mask: Any = {"error": "OSError", "foreground": 0.3, "suspect": ["soft", "cut", "holes"]}
+    unwritten = row("full.jpg", "failed", message="no room", **mask)
+    every = [*doubted, *(row(f"{n}.jpg") for n in range(70)), bad, unwritten]
+    write_run(tmp_path / "out", every)
+    assert report(tmp_path / "out", tmp_path / "r.html", capfd)[0] == 0
+    text = (tmp_path / "r.html").read_text()
+    cards = Cards(text)
+    *shown, failed = cards.found
+    assert (failed["data-status"], failed["data-folder"]) == ("failed", "shoes")
+    assert failed["data-text"] == "shoes/bad.jpg notapicture: its 2 bytes are none"
+    assert failed["data-group"] == "" and "NotAPicture: its 2 Bytes are none" in text
+    groups = [str(card["data-group"]).split() for card in shown]
+    assert sum("worst" in group for group in groups) == chosen.WORST
+    assert sum("random" in group for group in groups) == chosen.AT_RANDOM
+    assert ["worst", "random"] in groups and [] not in groups
+    assert text.count('<em class="chosen">at random</em>') == chosen.AT_RANDOM
+    assert "the 60 whose masks are doubted most, 60 at random" in text
+    assert "." in {card["data-folder"] for card in shown}
+    assert "<option>.</option>" in text and "<option></option>" not in text
+    assert "<option>failed</option>" in text
+    assert [card["data-text"] for card in shown].count("./full.jpg oserror: no room") == 1
+
+
 class Tags(HTMLParser):
     """The elements of a page, and where they lead."""
 
@@ -124,7 +278,8 @@ def test_names_are_escaped_and_nothing_leads_elsewhere(
     assert tags.found.count("script") == 1 and "alert(" not in text.partition("<body>")[0]
     assert all(place.startswith("data:") for place in tags.led)
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
-    assert text.count("can&#39;t be read any more") + text.count("can't be read any more") == 2
+    assert text.count("The picture: it can&#39;t be read any more.") == 2
+    assert text.count("The cutout: it can&#39;t be read any more.") == 2
 
 
 def test_the_last_row_of_each_picture_counts(tmp_path: Path) -> None:
@@ -159,6 +314,7 @@ def test_rows_of_a_version_without_the_column(tmp_path: Path) -> None:
     path.write_bytes(manifest.encode(table))
     found, _, _ = gathered(tmp_path)
     assert (found.total, found.suspect, found.reasons) == (2, 0, {})
+    assert found.suspect_unknown == 2
 
 
 REMOVING: Dict[str, Any] = {"remove_msecs": 900, "model_msecs": 500, "model_waited_msecs": 80}
@@ -276,6 +432,35 @@ def test_limits(limit: str, holds: bool, tmp_path: Path, capfd: pytest.CaptureFi
     assert (f"--fail_if {limit}: " in err) == holds
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("suspect>25%", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect>30%", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect<2", "1 of 4 pictures are suspect, and of 2 it is not known"),
+        ("suspect>0", "1 of 4 pictures are suspect"),
+        ("suspect>75%", ""),
+        ("suspect>3", ""),
+    ],
+)
+def test_a_limit_of_what_is_not_known(
+    limit: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unknown = [row(name, suspect=None) for name in ("a.jpg", "b.jpg")]
+    failed = row("d.jpg", "failed", error="OSError")
+    write_run(tmp_path / "out", [*unknown, row("c.jpg", suspect=["soft"]), failed])
+    status, out, err = report(tmp_path / "out", tmp_path / "r.html", capfd, "--fail_if", limit)
+    assert (status, said in err) == (int(bool(said)), True), err
+    assert ("--no_suspect" in err) == ("not known" in said)
+    assert "of 2 it is not known whether they are suspect" in out
+
+
+@pytest.mark.parametrize("text", ["suspect>5.0", "failed>=3.0", "suspect>200%", "odd>100%"])
+def test_a_share_that_none_can_have(text: str) -> None:
+    with pytest.raises(ValueError, match="a count is written without a point"):
+        limits.parse(text)
+
+
 @pytest.mark.parametrize("text", ["suspect", "suspct>5%", "failed>many", "failed=3", ""])
 def test_a_limit_that_says_nothing(
     text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -333,6 +518,14 @@ def test_axes_of_few_pictures_have_no_label_twice(tmp_path: Path) -> None:
     assert len([each for each in shown if each.startswith("14")]) == 4
 
 
+def test_times_of_failed_pictures_are_not_in_the_histogram(tmp_path: Path) -> None:
+    nothing: Any = {"error": "OSError", "remove_msecs": 0, "bytes_out": 0}
+    failed = [row(f"{n}.png", "failed", **nothing) for n in range(5)]
+    write_run(tmp_path, [row("a.jpg", remove_msecs=100), row("b.jpg", remove_msecs=900), *failed])
+    (times,) = (each for each in gathered(tmp_path)[0].histograms if each.title == "Time")
+    assert sum(times.counts) == 2 and times.edges[0] == 100
+
+
 def test_a_page_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path, [row(f"{n}.jpg") for n in range(40)])
     found, kept, failures = gathered(tmp_path)
@@ -342,6 +535,17 @@ def test_a_page_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     text = page.html(facts, shown, pairs)
     assert len(text) < page.MAX_BYTES
     assert 20 <= text.count('class="card"') < 40 and "more would make the page too large" in text
+
+
+def test_those_at_random_are_not_left_out_for_the_doubted(tmp_path: Path) -> None:
+    write_run(tmp_path, [row(f"{n}.jpg", suspect=["soft"] * (n % 2)) for n in range(140)])
+    found, kept, failures = gathered(tmp_path)
+    facts = page.Facts("out", "r", 8.0, 40, None, {}, {}, found, chosen.choose(kept, failures))
+    shown = page.shown(facts.chosen)
+    text = page.html(facts, shown, [Pair("data:" + "A" * 130_000, "")] * len(shown))
+    groups = [str(card["data-group"]).split() for card in Cards(text).found]
+    assert sum("random" in each for each in groups) == chosen.AT_RANDOM
+    assert chosen.AT_RANDOM < len(groups) < len(shown)
 
 
 @pytest.mark.long

@@ -2,7 +2,8 @@
 
 In: an output folder on any storage. Out: an HTML file that needs nothing else, and beside it the
 same as JSON; on stdout where they are, and the numbers in a line. The exit status is 1 where a
-`--fail_if` holds. Fails where there are no rows, or the file can't be written.
+`--fail_if` holds. Fails where there are no rows, the file can't be written, or credentials are
+needed and there are none.
 """
 
 import argparse
@@ -10,15 +11,19 @@ import importlib.util
 import math
 import os
 import posixpath
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Any, Dict, Optional, Sequence, TextIO
+
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from ...transforms.folder import earlier, summary
 from ...transforms.models import catalogue
 from ...transforms.store import stores, uris
-from .. import logs
-from ..report import chosen, limits, page, rows, thumbnails
+from .. import access, logs, runners
+from ..preflight import credentials
+from ..report import chosen, limits, page, retry, rows, thumbnails
 from ..report.numbers import Gathered, Numbers
 from ..report.page import Facts
+from ..settings import Settings
 from ..status import FAILED_RUN, OK, UsageError
 
 
@@ -31,9 +36,12 @@ def show(namespace: argparse.Namespace, stdout: TextIO) -> int:
     _check_to(to)
     if price is not None and not 0 <= price < math.inf:
         raise UsageError(f"--dollars_per_hour {price}: it must be 0 or more")
+    options = PipelineOptions(["--no_auth"] if namespace.no_auth else [])
+    access.prepare(runners.HERE, options, Settings(input=[to], output=namespace.output))
     facts = _facts(namespace.output, price)
     shown = page.shown(facts.chosen)
-    _write(to, page.html(facts, shown, thumbnails.pairs(shown)), "text/html")
+    small = thumbnails.pairs(shown, _closed(options, shown))
+    _write(to, page.html(facts, shown, small), "text/html")
     beside = f"{posixpath.splitext(to)[0]}.json"
     _write(beside, page.document(facts), "application/json")
     print(_line(facts.numbers), file=stdout)
@@ -53,6 +61,16 @@ def _check_to(to: str) -> None:
         raise UsageError(f"--to {to!r} is no file: name the page, such as report.html")
 
 
+def _closed(options: PipelineOptions, shown: Sequence[Dict[str, Any]]) -> Dict[str, str]:
+    """Schemes that this machine has no access to, and why: Beam would try for minutes."""
+    try:
+        credentials.check(runners.HERE, options, Settings(input=[row["uri"] for row in shown]))
+    except UsageError as error:
+        logs.say(f"pictures are left out: {error}")
+        return {"gs": "not read: this machine has no credentials of Google Cloud"}
+    return {}
+
+
 def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:
     gathered, failures = Gathered(), chosen.Failures()
     for batch in rows.last(output):
@@ -62,6 +80,8 @@ def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:
     numbers = gathered.numbers(kept)
     run = max(each.run_id for each in earlier.manifests(output))
     seconds = summary.seconds(output, run)
+    shown = chosen.choose(kept, failures)
+    failed = next(iter(shown.failures.values()), [])
     priced = seconds is not None and dollars_per_hour is not None
     return Facts(
         output=uris.without_secrets(output),
@@ -72,7 +92,8 @@ def _facts(output: str, dollars_per_hour: Optional[float]) -> Facts:
         versions=summary.versions(output, run),
         licences=_licences(numbers),
         numbers=numbers,
-        chosen=chosen.choose(kept, failures),
+        chosen=shown,
+        retry=retry.command(output, failed[0]) if failed else None,
     )
 
 
@@ -98,7 +119,9 @@ def _write(to: str, text: str, mime_type: str) -> None:
 
 
 def _line(numbers: Numbers) -> str:
-    counts: List[Any] = [f"{count} {name}" for name, count in limits.counts(numbers).items()]
+    counts = [f"{count} {name}" for name, count in limits.counts(numbers).items()]
+    if numbers.suspect_unknown:
+        counts.append(f"of {numbers.suspect_unknown} it is not known whether they are suspect")
     return ", ".join(counts)
 
 

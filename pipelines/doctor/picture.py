@@ -1,13 +1,16 @@
 """Picture: one picture, through a whole job in a temporary folder, which is removed.
 
-In: the model and the provider. Out: a line; a fault where the job fails, or no cutout is there.
+In: the model and the provider. Out: a line; a fault where the model isn't here, since none is
+downloaded, where the job fails, or where no cutout is there.
 """
 
 import os
+import shlex
 import tempfile
 import time
 from typing import Iterator
 
+from ...transforms.models import catalogue, weights
 from ...transforms.models.providers import CPU, Provider
 from .line import Line, fault, ok
 
@@ -17,6 +20,9 @@ SIDE = 640
 def examine(model: str = "tiny", provider: Provider = CPU) -> Iterator[Line]:
     """A picture, read, cut out and written by Beam's in-process runner."""
     about = "a picture"
+    if len(weights.present(catalogue.find(model))) < len(catalogue.find(model).files):
+        yield _not_here(about, model)
+        return
     try:
         with tempfile.TemporaryDirectory(prefix="rembg-beam-") as folder:
             start = time.perf_counter()
@@ -33,6 +39,17 @@ def examine(model: str = "tiny", provider: Provider = CPU) -> Iterator[Line]:
         return
     ran_on = row["provider"]
     yield ok(about, f"read, cut out by {model} on {ran_on} and written in {seconds:.1f} s")
+
+
+def _not_here(about: str, model: str) -> Line:
+    names = ", ".join(file.name for file in catalogue.find(model).files)
+    home = os.path.join(weights.home(), "models")
+    return fault(
+        about,
+        f"the model {model} is not here yet, and doctor downloads none: {names} is not in {home!r}",
+        f"`rembg-beam models fetch {model} --to {shlex.quote(home)}`, and ask again; a run "
+        "downloads it when it is first used",
+    )
 
 
 def _row(folder: str, model: str, provider: Provider) -> "dict[str, object]":

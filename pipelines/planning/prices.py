@@ -1,12 +1,13 @@
 """Prices, in dollars, and a file that replaces them.
 
-In: a YAML or JSON file. Out: `Prices`, those of this table where the file has no others. Fails with
+In: a YAML or JSON file. Out: `Prices`, those of this table where the file has no others, and which
+these are. Fails with
 `UsageError` for a name that is no price, for what is no amount, and for a file without a date.
 """
 
 import datetime
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Tuple
 
 from ...transforms.setting import check, did_you_mean, setting, settings_of
 from .. import documents
@@ -23,7 +24,12 @@ def _dollars(default: float, help: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """What machines, requests and storage cost."""
+    """What machines, requests and storage cost.
+
+    Attributes:
+      built_in: the amounts that a file leaves out: this table's, of its date and source; () where
+        all are of the same.
+    """
 
     date: str = setting("2026-11-28", "when they were looked up")
     source: str = setting(
@@ -41,6 +47,8 @@ class Prices:
     write_request: float = _dollars(0.005 / 1000, "a request that writes or lists")
     read_request: float = _dollars(0.0004 / 1000, "a request that reads")
     storage_gb_month: float = _dollars(0.020, "a GB kept for a month")
+
+    built_in: Tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check(self)
@@ -69,7 +77,8 @@ def _of(found: Mapping[Any, Any]) -> Prices:
     if found.get("date") in (None, ""):
         raise ValueError("date is missing: say when these prices held, such as 2026-11-28")
     texts = {name: _text(name, found[name]) for name in ("date", "source") if name in found}
-    return Prices(**{"source": "the file", **found, **texts})
+    left_out = tuple(name for name in known if name not in {*found, "date", "source"})
+    return Prices(**{"source": "the file", **found, **texts}, built_in=left_out)
 
 
 def _text(name: str, value: Any) -> str:

@@ -5,9 +5,10 @@ numbers, unrounded. Nothing can fail.
 """
 
 import textwrap
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ...transforms.setting import settings_of
 from . import costs, fleet
 from .forecast import FILES, SHARDS, START_SECONDS, Forecast, Row
 from .inputs import Inputs
@@ -161,10 +162,14 @@ def _of_storage(forecast: Forecast, prices: Prices) -> List[str]:
 
 
 def _of_prices(prices: Prices) -> List[str]:
-    amounts = [
-        f"{each.name} {getattr(prices, each.name):g}"
-        for each in fields(prices)
-        if each.name not in ("date", "source")
-    ]
-    text = f"prices in dollars, of {prices.date} ({prices.source}): {', '.join(amounts)}"
+    names = [name for name in settings_of(Prices) if name not in ("date", "source")]
+    own = [name for name in names if name not in prices.built_in]
+    parts = [_of_one_date(Prices(), prices.built_in)] if prices.built_in else []
+    parts = [_of_one_date(prices, own), *parts] if own else parts
+    text = f"prices in dollars, {'; and built in, '.join(parts)}"
     return textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _of_one_date(prices: Prices, names: Sequence[str]) -> str:
+    amounts = ", ".join(f"{name} {getattr(prices, name):g}" for name in names)
+    return f"of {prices.date} ({prices.source}): {amounts}"

@@ -5,6 +5,7 @@
     chosen        rows -> those that are shown: the worst, some at random, failures of each class
     thumbnails    their pictures -> small ones, before and after
     spent         seconds -> what threads spent them on, what set the pace
+    retry         a failure's row -> the command that tries failed pictures again
     charts        histograms -> SVG
     page          all of it -> one HTML file that needs nothing else
     limits        'suspect>5%' -> whether the numbers keep to it

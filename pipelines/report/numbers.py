@@ -75,6 +75,7 @@ class Numbers:
       errors: failures by class.
       reasons: pictures by each reason to doubt their masks.
       suspect: pictures with any.
+      suspect_unknown: pictures that didn't fail and whose rows don't say.
       odd: pictures that are odd in their folder.
       models: pictures by model, checksum and provider.
       bytes_in, bytes_out: of all files.
@@ -87,6 +88,7 @@ class Numbers:
     errors: Dict[str, int]
     reasons: Dict[str, int]
     suspect: int
+    suspect_unknown: int
     odd: int
     models: List[Tuple[str, str, str, int]]
     bytes_in: int
@@ -124,6 +126,10 @@ class Gathered:
         for name in ("bytes_in", "bytes_out", *MSECS):
             self._sums[name] += int(_array(table, name, 0).sum())
         self._sums["untold_msecs"] += _untold(table)
+        self._sums["suspect_unknown"] += sum(
+            doubts is None and status != FAILED
+            for doubts, status in zip(table["suspect"].to_pylist(), statuses)
+        )
         ran_on = zip(*(table[name].to_pylist() for name in ("model", "model_checksum", "provider")))
         self._models.update(each for each in ran_on if each[-1])
         folders = self._folder_numbers(table)
@@ -142,6 +148,7 @@ class Gathered:
             errors=dict(self._errors.most_common()),
             reasons=dict(self._reasons.most_common()),
             suspect=int(doubted.sum()),
+            suspect_unknown=sums["suspect_unknown"],
             odd=int(kept.is_odd.sum()),
             models=[(*each, count) for each, count in self._models.most_common()],
             bytes_in=sums["bytes_in"],
@@ -229,7 +236,7 @@ def _histogram(
     if not is_logarithmic:
         edges = np.linspace(0, 1, _BINS + 1)
     else:
-        found = np.maximum(found, 1e-3)
+        found = found[found > 0]  # as failed ones have it, and no such scale has room for
         low, high = (found.min(), found.max()) if found.size else (1.0, 10.0)
         edges = np.geomspace(low, max(high, low * 1.01) * 1.0001, _BINS + 1)
     counts, _ = np.histogram(found, edges)

@@ -1,13 +1,14 @@
 "use strict";
 const by = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".card")];
-const filters = ["text", "folder", "status", "reason"].map(by);
+const filters = ["text", "group", "folder", "status", "reason"].map(by);
 
 function isShown(card) {
-  const [text, folder, status, reason] = filters.map((each) => each.value);
+  const [text, group, folder, status, reason] = filters.map((each) => each.value);
   const reasons = card.dataset.reasons.split(" ").filter(Boolean);
   return (
     card.dataset.text.includes(text.trim().toLowerCase()) &&
+    (!group || card.dataset.group.split(" ").includes(group)) &&
     (!folder || card.dataset.folder === folder) &&
     (!status || card.dataset.status === status) &&
     (!reason || (reason === "*" ? reasons.length > 0 : reasons.includes(reason)))

@@ -15,6 +15,7 @@ from ..progress.state import clock
 from . import charts, spent
 from .chosen import Chosen, key_of
 from .numbers import Numbers, folder_of
+from .retry import Retry
 from .thumbnails import Pair
 
 MAX_BYTES = 10_000_000
@@ -23,6 +24,10 @@ MAX_BYTES = 10_000_000
 _TEXT_BYTES = 1_000_000
 
 ODD = "odd"
+
+# What pictures are shown as.
+WORST, AT_RANDOM = "worst", "random"
+
 _MEANINGS = {**REASONS, ODD: "its share of foreground is unlike its folder's"}
 
 # Of folders, those with the most failed and suspect pictures.
@@ -42,6 +47,7 @@ class Facts(NamedTuple):
       licences: of the models, by name.
       numbers: of all rows.
       chosen: rows that are shown.
+      retry: what tries failed pictures again; None where none is shown.
     """
 
     output: str
@@ -53,10 +59,24 @@ class Facts(NamedTuple):
     licences: Dict[str, str]
     numbers: Numbers
     chosen: Chosen
+    retry: Optional[Retry] = None
 
 
 class Card(NamedTuple):
-    """A picture that is shown."""
+    """A picture that is shown.
+
+    Attributes:
+      name: of its file.
+      folder: that its name lies in, "." for none.
+      status: of its row.
+      reasons: to doubt its mask.
+      foreground: its share.
+      msecs: of a thread, for the background.
+      size: in pixels.
+      pair: before and after.
+      groups: what it was chosen as: of `WORST`, `AT_RANDOM`; none of a failure without a mask.
+      why: the error's class and message of a failure, else "".
+    """
 
     name: str
     folder: str
@@ -66,7 +86,8 @@ class Card(NamedTuple):
     msecs: int
     size: str
     pair: Pair
-    is_worst: bool
+    groups: List[str]
+    why: str
 
 
 def shown(chosen: Chosen) -> List[Dict[str, Any]]:
@@ -93,13 +114,16 @@ def html(facts: Facts, rows: Sequence[Dict[str, Any]], pairs: Sequence[Pair]) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    worst = {key_of(row) for row in facts.chosen.worst}
-    cards = [_card(row, pair, facts, worst) for row, pair in zip(rows, pairs)]
+    groups = _groups(facts.chosen)
+    cards = _fitting([_card(row, pair, facts, groups) for row, pair in zip(rows, pairs)])
+    failures = [row for every in facts.chosen.failures.values() for row in every]
+    failed = [row for row in failures if key_of(row) not in groups]
     return environment.get_template("page.html.j2").render(
         facts=facts,
         numbers=facts.numbers,
-        cards=_fitting(cards),
-        left_out=len(cards) - len(_fitting(cards)),
+        cards=[*cards, *(_card(row, Pair("", ""), facts, groups) for row in failed)],
+        chosen={name: sum(name in card.groups for card in cards) for name in (WORST, AT_RANDOM)},
+        left_out=len(rows) - len(cards),
         charts=[
             (each, charts.histogram(each, "var(--accent)"))
             for each in facts.numbers.histograms
@@ -131,6 +155,7 @@ def document(facts: Facts) -> str:
         name: getattr(facts, name)
         for name in ("output", "run", "seconds", "dollars", "versions", "licences")
     }
+    own["retry"] = facts.retry and facts.retry.command
     whole = {**own, "total": facts.numbers.total, **numbers, **chosen}
     return json.dumps(whole, indent=2, ensure_ascii=False)
 
@@ -155,29 +180,40 @@ def size(count: float) -> str:
 
 
 def _fitting(cards: List[Card]) -> List[Card]:
-    """As many as keep the page below its size."""
-    room, fitting = MAX_BYTES - _TEXT_BYTES, []
-    for card in cards:
-        room -= len(card.pair.before) + len(card.pair.after)
+    """As many as keep the page below its size; those at random first, as they stand for all."""
+    room, fitting = MAX_BYTES - _TEXT_BYTES, 0
+    order = sorted(range(len(cards)), key=lambda place: AT_RANDOM not in cards[place].groups)
+    for place in order:
+        room -= len(cards[place].pair.before) + len(cards[place].pair.after)
         if room < 0:
             break
-        fitting.append(card)
-    return fitting
+        fitting += 1
+    return [cards[place] for place in sorted(order[:fitting])]
 
 
-def _card(row: Dict[str, Any], pair: Pair, facts: Facts, worst: Any) -> Card:
+def _groups(chosen: Chosen) -> Dict[str, List[str]]:
+    """What each row was chosen as; one that is among both is in both."""
+    found: Dict[str, List[str]] = {}
+    for group, rows in ((WORST, chosen.worst), (AT_RANDOM, chosen.at_random)):
+        for row in rows:
+            found.setdefault(key_of(row), []).append(group)
+    return found
+
+
+def _card(row: Dict[str, Any], pair: Pair, facts: Facts, groups: Dict[str, List[str]]) -> Card:
     odd = [ODD] if key_of(row) in facts.chosen.odd else []
     name = row["name"] or posixpath.basename(row["uri"])
     return Card(
         name=posixpath.basename(name),
-        folder=folder_of(row["name"], row["uri"]),
+        folder=folder_of(row["name"], row["uri"]) or ".",
         status=row["status"],
         reasons=[*(row.get("suspect") or []), *odd],
         foreground=row["foreground"] or 0.0,
         msecs=row["remove_msecs"] or 0,
         size=f"{row['width']} x {row['height']}",
         pair=pair,
-        is_worst=key_of(row) in worst,
+        groups=groups.get(key_of(row), []),
+        why=f"{row['error']}: {row['message']}" if row["error"] else "",
     )
 
 

@@ -1,8 +1,9 @@
 """Thumbnails: rows -> small pictures of them, before and after, as data URIs.
 
 In: rows with their outputs. Out: for each a pair of WebP pictures of at most `SIDE` pixels a side,
-the cutout with its transparency; "" in place of one that can't be read, or that lies in a shard on
-another machine, beyond the first `SHARDS`: to find it all of the shard is read. Nothing fails.
+the cutout with its transparency; "" in place of one that isn't shown, and why it isn't: it can't be
+read, or it lies in a shard on another machine, beyond the first `SHARDS`: to find it all of the
+shard is read. A store that lets nothing be read is given up. Nothing fails.
 """
 
 import base64
@@ -10,7 +11,9 @@ import concurrent.futures
 import functools
 import io
 import json
-from typing import Any, Dict, List, NamedTuple, Sequence
+import threading
+from collections import Counter
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from PIL import Image
 
@@ -21,38 +24,111 @@ from ...transforms.read import MAX_BYTES
 from ...transforms.sources import readers
 from ...transforms.sources.columns import Columns
 from ...transforms.store import stores, uris
+from ...transforms.store.limits import TooLarge
 
 SIDE = 320
 
 # On another machine, that are read to find the cutouts in them.
 SHARDS = 8
 
+# Failures in a row, for want of access or a connection, after which a store is given up.
+PATIENCE = 3
+
 _QUALITY = 72
 _THREADS = 8
 
 
 class Pair(NamedTuple):
-    """A picture and what became of it, as data URIs."""
+    """A picture and what became of it, as data URIs; of what isn't shown "", and why not."""
 
     before: str
     after: str
+    missing: Tuple[str, ...] = ()
 
 
-def pairs(rows: Sequence[Dict[str, Any]]) -> List[Pair]:
-    """Of each row its pictures."""
+class _Small(NamedTuple):
+    """A data URI, or why there is none."""
+
+    data: str = ""
+    why: str = ""
+
+
+class _GivenUp(OSError):
+    """Others of the same store couldn't be read."""
+
+
+class _Stores:
+    """Reads pictures, and asks a store no more that failed `PATIENCE` times in a row; one that says
+    that a file is not there, or too large, has answered. Of `closed` schemes none is asked."""
+
+    def __init__(self, closed: Mapping[str, str]) -> None:
+        self._closed = closed
+        self._failed: Counter = Counter()
+        self._lock = threading.Lock()
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of a picture; `_GivenUp` if its store isn't asked."""
+        if uris.is_local(uri):
+            return stores.read(uri, MAX_BYTES).data
+        if why := self._closed.get(uris.scheme(uri) or ""):
+            raise _GivenUp(why)
+        place = "/".join(uri.split("/")[:3])
+        if self._failed[place] >= PATIENCE:
+            raise _GivenUp(f"not read: other pictures at {uris.without_secrets(place)} couldn't be")
+        try:
+            data = stores.read(uri, MAX_BYTES).data
+        except (FileNotFoundError, TooLarge, ValueError):
+            raise
+        except Exception:
+            with self._lock:
+                self._failed[place] += 1
+            raise
+        with self._lock:
+            self._failed[place] = 0
+        return data
+
+
+_NONE: Mapping[str, str] = {}
+
+
+def pairs(rows: Sequence[Dict[str, Any]], closed: Mapping[str, str] = _NONE) -> List[Pair]:
+    """Of each row its pictures.
+
+    Args:
+      rows: as `rows.whole` has them.
+      closed: schemes whose stores can't be read here, and why not.
+    """
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         shards = list(dict.fromkeys(filter(_is_shard, map(_output, rows))))
         remote = [uri for uri in shards if not uris.is_local(uri)][SHARDS:]
         looked_into = [uri for uri in shards if uri not in remote]
         members = dict(zip(looked_into, pool.map(_members, looked_into)))
-        return list(pool.map(functools.partial(_pair, members), rows))
+        of_row = functools.partial(_pair, _Stores(closed), members, len(remote))
+        return list(pool.map(of_row, rows))
 
 
-def _pair(members: Dict[str, Dict[str, str]], row: Dict[str, Any]) -> Pair:
+def _pair(
+    asked: _Stores, members: Dict[str, Dict[str, str]], unread: int, row: Dict[str, Any]
+) -> Pair:
+    before, after = _small(asked, row["uri"]), _after(asked, members, unread, row)
+    named = (("picture", before), ("cutout", after))
+    missing = tuple(f"The {name}: {each.why}." for name, each in named if each.why)
+    return Pair(before.data, after.data, missing)
+
+
+def _after(
+    asked: _Stores, members: Dict[str, Dict[str, str]], unread: int, row: Dict[str, Any]
+) -> _Small:
     shown = _output(row)
-    if _is_shard(shown):
-        shown = members.get(shown, {}).get(row["name"] or "", "")
-    return Pair(_small(row["uri"]), _small(shown) if shown else "")
+    if not shown:
+        return _Small(why="its row names none")
+    if not _is_shard(shown):
+        return _small(asked, shown)
+    if shown not in members:
+        only = f"only the first {SHARDS} shards on another machine are read"
+        return _Small(why=f"not read, it lies in one of {unread} further shards; {only}")
+    member = members[shown].get(row["name"] or "")
+    return _small(asked, member) if member else _Small(why="not found in its shard")
 
 
 def _output(row: Dict[str, Any]) -> str:
@@ -80,16 +156,18 @@ def _members(shard: str) -> Dict[str, str]:
     return found
 
 
-def _small(uri: str) -> str:
+def _small(asked: _Stores, uri: str) -> _Small:
     """A picture made small; its profile is left out, since all is shown as sRGB."""
     try:
-        data = stores.read(uri, MAX_BYTES).data
+        data = asked.read(uri)
         image = decode(data, open_picture(data, MAX_PIXELS)).image
         kind = "RGBA" if image.has_transparency_data else "RGB"
         small = image.convert(kind)
         small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
         file = io.BytesIO()
         small.save(file, "WEBP", quality=_QUALITY, method=4)
+    except _GivenUp as error:
+        return _Small(why=str(error))
     except Exception:  # of any store and any decoder; the page says that it can't be shown
-        return ""
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return _Small(why="it can't be read any more")
+    return _Small(f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}")
