@@ -176,7 +176,7 @@ class RemoveBackground(beam.PTransform):
             overwrite=self.overwrite,
             columns=columns,
         )
-        return read_pictures, step_of(self), write_cutouts
+        return read_pictures, step_of(self, self.web_options), write_cutouts
 
 
 class RemoveInPlace(beam.PTransform):
