@@ -218,6 +218,12 @@ class Encoding:
             return self.lossless is False or any(each is not None for each in asked)
         return FORMATS[self.format].max_quality is not None
 
+    def keeps_levels(self) -> bool:
+        """Whether a grey picture of three levels has these in the file, and no others."""
+        if FORMATS[self.format].has_few_colors:
+            return (self.colors or palette.MOST) > 2 and self.max_output_bytes is None
+        return not self.has_quality()
+
     def kept(self) -> Tuple[str, ...]:
         """Names of `KEEP`."""
         return ("icc",) if self.keep is None else self.keep
@@ -245,7 +251,9 @@ class Encoding:
         if self.max_output_bytes is not None and is_lossless and self.format != "png8":
             raise ValueError(
                 f"max_output_bytes needs a quality to lower, and this {self.format} is lossless: "
-                "use webp without lossless, avif, png8, or jpeg with a bgcolor"
+                "use webp without lossless, avif, png8, or jpeg with a bgcolor, or say it of the "
+                'outputs alone that have one: {"shows": "cutout", "format": "webp", '
+                '"max_output_bytes": "200KB"}'
             )
 
     @property
