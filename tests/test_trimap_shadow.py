@@ -87,6 +87,8 @@ def test_widths_are_pixels_or_shares_of_the_subject() -> None:
     for wrong in ("-1", "wide", "101%", "5 %%", True):
         with pytest.raises(ValueError, match=r"trimap_width=.* must be pixels"):
             TrimapWidths(trimap_width=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"trimap_outer='0.5' is .*: write a share as 50%"):
+        TrimapWidths(trimap_outer="0.5")
 
 
 @pytest.mark.parametrize("level", [0, 255])
