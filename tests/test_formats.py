@@ -460,6 +460,18 @@ def test_a_trimap_keeps_its_levels(format: str) -> None:
     assert np.array_equal(np.asarray(found), levels)
 
 
+def test_jpg_is_jpeg_wherever_a_format_is_named() -> None:
+    assert Encoding(format="jpg") == Encoding(format="jpeg")
+    assert values.checked(settings_of(Encoding)["format"], "jpg") == "jpeg"
+    outputs = values.checked(settings_of(RemoveOptions)["outputs"], "mask.jpg,alpha9.jpg")
+    assert RemoveOptions(outputs=outputs).outputs == ("mask.jpeg", "alpha9.jpeg")
+    assert Output("mask", format="jpg") == Output("mask", format="jpeg")
+    said = values.checked(
+        settings_of(RemoveOptions)["outputs"], '{"shows": "mask", "format": "jpg"}'
+    )
+    assert RemoveOptions(outputs=("cutout", *said)).outputs == ("cutout", "mask.jpeg")
+
+
 def test_each_output_has_its_own_size_and_metadata() -> None:
     said: Any = '[{"shows": "cutout", "format": "webp", "max_output_bytes": "1.5KB"}]'
     small = values.checked(settings_of(RemoveOptions)["outputs"], [said, "mask.png8", "alpha.tiff"])

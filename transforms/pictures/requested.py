@@ -10,8 +10,16 @@ import re
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..setting import REQUIRED, check, did_you_mean, documented, same_setting, setting
-from .encode import FORMATS, Encoding
+from ..setting import (
+    REQUIRED,
+    check,
+    did_you_mean,
+    documented,
+    same_setting,
+    setting,
+    settings_of,
+)
+from .encode import FORMATS, SPELLINGS, Encoding
 from .framing import LARGEST_SIDE
 from .prompts import CLOTH_CATEGORIES
 
@@ -38,7 +46,8 @@ SHOWS = {
 }
 
 # What names an output in short: what it shows, its longest side, its format.
-_SHORT = re.compile(rf"({'|'.join(SHOWS)})([1-9]\d{{0,4}})?(?:\.({'|'.join(FORMATS)}))?")
+_FORMAT = "|".join([*FORMATS, *dict(SPELLINGS)])
+_SHORT = re.compile(rf"({'|'.join(SHOWS)})([1-9]\d{{0,4}})?(?:\.({_FORMAT}))?")
 
 RULE = (
     f"one or more of {', '.join(SHOWS)}, each with a longest side and a format of its own behind "
@@ -71,7 +80,9 @@ class Output:
     resize: Optional[int] = setting(
         None, "pixels of its longest side; default: as it comes", minimum=1, maximum=LARGEST_SIDE
     )
-    format: Optional[str] = setting(None, "of its file; default: the run's", choices=tuple(FORMATS))
+    format: Optional[str] = setting(
+        None, "of its file; default: the run's", choices=tuple(FORMATS), spellings=SPELLINGS
+    )
     quality: Optional[int] = same_setting(Encoding, "quality")
     lossless: Optional[bool] = same_setting(Encoding, "lossless")
     png_compression: Optional[int] = same_setting(Encoding, "png_compression")
@@ -80,6 +91,7 @@ class Output:
     keep: Optional[Tuple[str, ...]] = same_setting(Encoding, "keep")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "format", settings_of(Output)["format"].spelt(self.format))
         check(self)
         if self.keep is not None:
             object.__setattr__(self, "keep", tuple(self.keep))
