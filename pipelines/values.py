@@ -213,7 +213,7 @@ def checked(setting: Setting, value: Any) -> Any:
     if value is None:
         return default(setting)
     try:
-        found = KINDS[setting.kind](value)
+        found = setting.spelt(KINDS[setting.kind](value))
         if setting.choices and not setting.allows(found):
             raise ValueError(f"must be {setting.must_be()}")
         return found

@@ -141,4 +141,4 @@ def test_its_sessions_are_opened_at_the_start_and_given_back(rembg_home: Path) -
 def test_what_makes_no_sense_is_refused(more: Any, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         cascade = Cascade(**more.pop("cascade", {"cascade": (SECOND,)}))
-        RemoveBackground(**{"session": FIRST, "output": "x", **more}, cascade=cascade).steps(None)  # type: ignore[arg-type]
+        RemoveBackground(**{"session": FIRST, "output": "x", **more}, cascade=cascade)

@@ -22,6 +22,7 @@ from rembg_beam.transforms.pictures.fit_bytes import DoesNotFit, fitted
 from rembg_beam.transforms.pictures.formats import SUFFIXES
 from rembg_beam.transforms.pictures.keep import NOTHING, Metadata
 from rembg_beam.transforms.pictures.palette import quantized
+from rembg_beam.transforms.pictures.postprocessing import check_outputs
 from rembg_beam.transforms.setting import settings_of
 
 
@@ -400,6 +401,75 @@ def test_nothing_is_kept_of_what_has_nothing() -> None:
 
 
 # outputs of their own
+
+
+def test_an_output_with_a_format_of_its_own_keeps_to_the_runs_quality_and_bytes() -> None:
+    data = saved(photo(48, 32), "PNG")
+    tight = Encoding(format="webp", quality=90, max_output_bytes=700)
+
+    def sizes(*outputs: Any) -> Dict[str, int]:
+        options = RemoveOptions(outputs=outputs, putalpha=True)
+        with Engine(SessionConfig("tiny"), options=options, encoding=tight) as engine:
+            return {part.suffix: len(part.data) for part in engine.remove(data).parts}
+
+    own = Output("cutout", suffix="own", format="webp", max_output_bytes=2000)
+    found = sizes("cutout", "crop.avif", own)
+    assert max(found[".cutout"], found[".crop"]) <= 700 < found[".own"] <= 2000
+    told = Output("cutout", format="avif").encoding(tight)
+    assert (told.quality, told.max_output_bytes) == (90, 700)
+    told = Output("cutout", format="avif", quality=95).encoding(tight)
+    assert (told.quality, told.max_output_bytes) == (95, 700)
+    for outputs in (("mask.png",), (Output("cutout", lossless=True),), ("cutout", "alpha.tiff")):
+        with pytest.raises(ValueError, match=r"the output '.*': max_output_bytes needs a quality"):
+            Engine(SessionConfig("tiny"), options=RemoveOptions(outputs=outputs), encoding=tight)
+    of_run = Encoding(format="webp", quality=20)
+    assert Output("mask", format="png").encoding(of_run) == Encoding()
+    assert Output("mask", lossless=True).encoding(of_run) == Encoding(format="webp", lossless=True)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"format": "jpeg"},
+        {"format": "webp", "quality": 80},
+        {"format": "webp", "lossless": False},
+        {"format": "avif"},
+        {"format": "png8", "colors": 2},
+        {"format": "png8", "max_output_bytes": 20_000},
+    ],
+)
+def test_a_trimap_has_no_other_levels(encoding: Dict[str, Any]) -> None:
+    told = Encoding(**encoding)
+    message = "the output 'trimap': a trimap's levels, .*: ask for trimap.png"
+    with pytest.raises(ValueError, match=message):
+        check_outputs(RemoveOptions(outputs=("trimap",)), told)
+    own = Output("trimap", **encoding)
+    with pytest.raises(ValueError, match=message):
+        check_outputs(RemoveOptions(outputs=(own,)), Encoding())
+    options = RemoveOptions(bgcolor=(1, 2, 3, 255))
+    says = pytest.raises(ValueError, match=r"ask for trimap\.png")
+    with Engine(SessionConfig("tiny"), options=options, encoding=told) as engine, says:
+        engine.remove(saved(photo(48, 32), "PNG"), '{"outputs": ["trimap"]}')
+
+
+@pytest.mark.parametrize("format", ["png", "png8", "tiff", "webp"])
+def test_a_trimap_keeps_its_levels(format: str) -> None:
+    encoding = Output("trimap", format=format).encoding(Encoding())
+    levels = np.random.default_rng(0).choice(np.array([0, 128, 255], np.uint8), (32, 48))
+    found = read(encode(levels, encoding)).convert("RGB").convert("L")
+    assert np.array_equal(np.asarray(found), levels)
+
+
+def test_jpg_is_jpeg_wherever_a_format_is_named() -> None:
+    assert Encoding(format="jpg") == Encoding(format="jpeg")
+    assert values.checked(settings_of(Encoding)["format"], "jpg") == "jpeg"
+    outputs = values.checked(settings_of(RemoveOptions)["outputs"], "mask.jpg,alpha9.jpg")
+    assert RemoveOptions(outputs=outputs).outputs == ("mask.jpeg", "alpha9.jpeg")
+    assert Output("mask", format="jpg") == Output("mask", format="jpeg")
+    said = values.checked(
+        settings_of(RemoveOptions)["outputs"], '{"shows": "mask", "format": "jpg"}'
+    )
+    assert RemoveOptions(outputs=("cutout", *said)).outputs == ("cutout", "mask.jpeg")
 
 
 def test_each_output_has_its_own_size_and_metadata() -> None:

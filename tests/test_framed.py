@@ -1,5 +1,6 @@
 """Framing through the doors: what a picture's outputs, and its row, become."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.testing.util import assert_that
 from PIL import Image
 from support import kinds
+from support.web import LOOPBACK, Server
 
 from rembg_beam.pipelines import cli
 from rembg_beam.testing import FakeModel
@@ -25,6 +27,7 @@ from rembg_beam.transforms import (
     RemoveBackground,
     RemoveOptions,
     SessionConfig,
+    WebOptions,
 )
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import catalogue
@@ -238,16 +241,41 @@ def test_a_background_is_read_once_in_a_process(
     behind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: List[str] = []
-    real = stores.read
+    real = stores.try_read
 
     def counted(uri: str, *more: Any) -> Any:
         read.append(uri)
         return real(uri, *more)
 
-    monkeypatch.setattr(stores, "read", counted)
+    monkeypatch.setattr(stores, "try_read", counted)
     first, _ = made(framing=Framing(background=behind))
     again, _ = made(framing=Framing(background=behind))
     assert read == [behind] and np.array_equal(first[""], again[""])
+
+
+def test_a_background_is_fetched_from_the_web_as_pictures_are(
+    behind: str, server: Server, tmp_path: Path
+) -> None:
+    server.pictures["/behind.png"] = Path(behind).read_bytes()
+    framing = Framing(background=f"{server.url}/behind.png", canvas="80x80")
+
+    def removing(web_options: WebOptions) -> Engine:
+        remove = RemoveBackground(
+            output=str(tmp_path / "out"),
+            session="u2net",
+            postprocessing=PostProcessing(framing=framing),
+            web_options=web_options,
+            opener=FakeModel(mask_of),
+        )
+        return remove.steps(remove.columns())[1].engine
+
+    with pytest.raises(ValueError, match=r"background=.* can't be read: .*allow_private_hosts"):
+        removing(WebOptions()).open()
+    assert not server.paths
+    with removing(dataclasses.replace(LOOPBACK, web_user_agent="me/1")) as engine:
+        (part,) = engine.remove(photo()).parts
+    assert np.asarray(Image.open(io.BytesIO(part.data)))[0, 0].tolist() == [255, 0, 0, 255]
+    assert server.headers["User-Agent"] == "me/1" and server.paths == ["/behind.png"]
 
 
 def test_a_background_that_can_not_be_read_says_so(tmp_path: Path) -> None:

@@ -308,6 +308,10 @@ def test_a_frame_beside_the_picture_is_empty() -> None:
         ({"margin": "abc"}, r"margin='abc' must be a share from 0% to 200%, or pixels"),
         ({"margin": "201%"}, "margin='201%' must be"),
         ({"margin": "-1"}, "margin='-1' must be"),
+        (
+            {"margin": 0.05},
+            "margin='0.05' is less than a pixel: write a share as 5%, or pixels from",
+        ),
         ({"aspect": "1x1"}, r"aspect='1x1' must be two numbers, such as 16:9"),
         ({"aspect": "0:1"}, "aspect='0:1' must be"),
         ({"aspect": "21:1"}, "at most 20 times"),

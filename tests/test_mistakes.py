@@ -71,6 +71,27 @@ def test_what_is_said_in_one_line(said: Said, arguments: List[str], message: str
     assert message in found and "\n" not in found
 
 
+@pytest.mark.parametrize("command", ["run", "check", "plan"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "--model tiny --cascade tiny",
+            "cascade=tiny names a model twice, after 'tiny': name",
+        ),
+        ("--model tiny --cascade u2netp --no_suspect", "where a mask is suspect: leave suspect on"),
+        ("--model sam --cascade u2net", "and 'sam' is none: leave one of the two out"),
+        ("--model u2net_cloth_seg --cascade u2net", "and 'u2net_cloth_seg' is none: leave one of"),
+    ],
+    ids=["twice", "no_suspect", "sam", "clothes"],
+)
+def test_a_cascade_that_makes_no_sense_is_refused_before_anything_is_written(
+    said: Said, command: str, words: str, message: str
+) -> None:
+    found = said(command, "--input", "photos", "--output", "out", *words.split())
+    assert message in found and "\n" not in found and not Path("out").exists()
+
+
 def test_a_config_that_is_no_yaml(said: Said, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("input: [photos\noutput: out\n")
     assert "in line 2, column 7:" in said("run", "--config", "a.yaml")

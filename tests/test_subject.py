@@ -37,7 +37,7 @@ def plainly(pixels: Any, mask: Any) -> Any:
         found["box"] = [min(xs), min(ys), max(xs) + 1, max(ys) + 1]
         found["centroid"] = [round(sum(each) / len(each) + 0.5, 2) for each in (xs, ys)]
     weight = int(mask.sum())
-    if weight:
+    if places:
         means = [(pixels[..., each].astype(int) * mask).sum() / weight for each in range(3)]
         found["color"] = "#" + "".join(f"{int(mean + 0.5):02x}" for mean in means)
     inside = set(places)
@@ -129,6 +129,13 @@ def test_masks_are_taken_together_and_modes_are_all_the_same() -> None:
     assert set(whole) == {*Facts._fields} & {*whole} and whole["parts"] == 1
     images = [Image.fromarray(half) for half in halves]
     assert subject.facts(Picture(image.convert("RGBA")), images, ["all"], 1) == whole
+
+
+def test_what_is_nowhere_the_subject_has_no_colour() -> None:
+    picture = Picture(pixels=np.full((9, 9, 3), 200, np.uint8))
+    for level, color in ((127, None), (128, "#c8c8c8")):
+        masks = [np.full((9, 9), level, np.uint8)]
+        assert subject.facts(picture, masks, ["color"]) == {"color": color}
 
 
 def test_it_takes_next_to_nothing() -> None:

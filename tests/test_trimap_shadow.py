@@ -16,10 +16,10 @@ from PIL import Image
 from support.cutting import through_tiny
 
 from rembg_beam.testing import FakeModel
-from rembg_beam.transforms import Engine, RemoveBackground, RemoveOptions, SessionConfig
+from rembg_beam.transforms import Encoding, Engine, RemoveBackground, RemoveOptions, SessionConfig
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.pictures import cutout, lengths, shadow, trimap
-from rembg_beam.transforms.pictures.postprocessing import PostProcessing
+from rembg_beam.transforms.pictures.postprocessing import PostProcessing, check_outputs
 from rembg_beam.transforms.pictures.shadow import Shadow
 from rembg_beam.transforms.pictures.trimap import TrimapWidths
 
@@ -87,6 +87,8 @@ def test_widths_are_pixels_or_shares_of_the_subject() -> None:
     for wrong in ("-1", "wide", "101%", "5 %%", True):
         with pytest.raises(ValueError, match=r"trimap_width=.* must be pixels"):
             TrimapWidths(trimap_width=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"trimap_outer='0.5' is .*: write a share as 50%"):
+        TrimapWidths(trimap_outer="0.5")
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -157,6 +159,25 @@ def test_wrong_shadows_say_what_is_right() -> None:
         Shadow(shadow=("long",))
     with pytest.raises(ValueError, match=r"shadow_blur='x' must be pixels, such as 10"):
         Shadow(shadow=("drop",), shadow_blur="x")
+
+
+@pytest.mark.parametrize(
+    "more", [{"shadow_blur": "5%"}, {"shadow_offset": "9"}, {"shadow_strength": 0.5}]
+)
+def test_what_is_of_a_shadow_needs_one(more: Any) -> None:
+    (name,) = more
+    with pytest.raises(ValueError, match=f"{name}=.* is of a shadow, and there is none: add sha"):
+        Shadow(**more)
+
+
+@pytest.mark.parametrize("more", [{"trimap_width": "5%"}, {"trimap_outer": "3"}])
+def test_widths_of_a_trimap_need_one(more: Any) -> None:
+    postprocessing = PostProcessing(trimap=TrimapWidths(**more))
+    (name,) = more
+    for outputs in (None, ("cutout", "mask")):
+        with pytest.raises(ValueError, match=f"{name}=.* is of a trimap, and none is made: add tr"):
+            check_outputs(RemoveOptions(outputs=outputs), Encoding(), postprocessing)
+    check_outputs(RemoveOptions(outputs=("trimap",)), Encoding(), postprocessing)
 
 
 def test_outputs_of_one_picture_show_what_they_are_asked_for(root: Path) -> None:

@@ -53,7 +53,10 @@ class Cascade:
         if not suspicion.suspect:
             raise ValueError("cascade asks other models where a mask is suspect: leave suspect on")
         if model.name in self.cascade or len(set(self.cascade)) < len(self.cascade):
-            raise ValueError(f"cascade={self.cascade!r} names a model twice, after {model.name!r}")
+            raise ValueError(
+                f"cascade={','.join(self.cascade)} names a model twice, after {model.name!r}: name "
+                "each once, and not the first"
+            )
 
     def why(self, doubts: Optional[Sequence[str]]) -> List[str]:
         """The reasons for which the next model is asked.

@@ -12,7 +12,18 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from .cascade import Cascade
 from .elements import Cutout, CutoutArrays, Facts, Part, size_of
@@ -39,6 +50,9 @@ from .pictures.shown import Result, cut_out
 from .pictures.suspect import Suspicion
 from .runtime import memory, slow
 from .setting import Setting, check, setting
+
+if TYPE_CHECKING:
+    from .store.web import WebOptions  # whose package needs Beam
 
 
 class Removed(NamedTuple):
@@ -100,6 +114,7 @@ class Engine:
       postprocessing: what becomes of masks and cutouts beyond what rembg does.
       facts: those asked for of each subject, of `subject.CHOICES`; they cost up to a millisecond.
       cascade: models that are asked where a mask is suspect.
+      web_options: how a background is fetched from http(s); None for their defaults.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -116,6 +131,7 @@ class Engine:
         postprocessing: Optional[PostProcessing] = None,
         facts: Optional[Sequence[str]] = None,
         cascade: Optional[Cascade] = None,
+        web_options: Optional["WebOptions"] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
         self.session = session
@@ -128,10 +144,9 @@ class Engine:
         self.encoding = encoding or Encoding()
         self.limits = PictureLimits(max_memory, max_pixels, max_picture_seconds)
         self.opener = opener
+        self.web_options = web_options
         check_outputs(self.options, self.encoding, self.postprocessing)
-        self._model = catalogue.find(session.model)
-        if self._model.is_matting:
-            raise ValueError(f"{session.model} only refines the masks of another model")
+        self._model = _first_model(session)
         self.cascade.check(self._model, self.suspicion)
         self._masking = Masking(
             self.suspicion, self.postprocessing.cleanup, self.facts, self.cascade
@@ -145,7 +160,7 @@ class Engine:
         """Makes the process's session, or takes the one that is there, until `close`."""
         memory.budget(self.limits.max_memory)
         if behind := self.postprocessing.framing.background:
-            self._background = background(behind, self.limits.max_pixels)
+            self._background = background(behind, self.limits.max_pixels, self.web_options)
         self._holding = threading.Lock()
         loaded = self._loaded = self._hold(self.session)
         if self.options.uses_pymatting():
@@ -305,3 +320,11 @@ class Engine:
     def _arrays(self, picture: Picture, result: Result, model: str, facts: Facts) -> CutoutArrays:
         arrays = {suffix: as_pixels(image) for suffix, image in result.pictures.items()}
         return CutoutArrays(arrays, model, facts)
+
+
+def _first_model(session: SessionConfig) -> catalogue.Model:
+    """The model of a session, which makes masks of a picture alone."""
+    model = catalogue.find(session.model)
+    if model.is_matting:
+        raise ValueError(f"{session.model} only refines the masks of another model")
+    return model

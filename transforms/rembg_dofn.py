@@ -38,6 +38,7 @@ from .runtime.failures import failure
 from .runtime.step import Step
 from .setting import REQUIRED, Setting, check, same_setting, setting
 from .store import uris
+from .store.web import WebOptions
 
 STEP = "remove"
 
@@ -69,6 +70,7 @@ class RemBGDoFn(Step[Tuple[Any, Union[bytes, Stored]], Removed]):
       postprocessing: what becomes of masks and cutouts beyond what rembg does.
       facts: those asked for of each subject, such as `["box", "area"]`; `["all"]` for all.
       cascade: models that are asked where a mask is suspect.
+      web_options: how a background is fetched from http(s); None for their defaults.
       opener: makes a session of a configuration; a test may give its own.
     """
 
@@ -86,6 +88,7 @@ class RemBGDoFn(Step[Tuple[Any, Union[bytes, Stored]], Removed]):
         postprocessing: Optional[PostProcessing] = None,
         facts: Optional[Sequence[str]] = None,
         cascade: Optional[Cascade] = None,
+        web_options: Optional[WebOptions] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
         super().__init__(STEP, threads or 0)
@@ -101,6 +104,7 @@ class RemBGDoFn(Step[Tuple[Any, Union[bytes, Stored]], Removed]):
             postprocessing=postprocessing,
             facts=facts,
             cascade=cascade,
+            web_options=web_options,
             opener=opener,
         )
 
@@ -203,7 +207,7 @@ class RemoveSettings:
         return step_of(self)
 
 
-def step_of(settings: Any) -> RemBGDoFn:
+def step_of(settings: Any, web_options: Optional[WebOptions] = None) -> RemBGDoFn:
     """The step that does what `RemoveSettings` say, or a transform that has them among others."""
     return RemBGDoFn(
         settings.config,
@@ -217,6 +221,7 @@ def step_of(settings: Any) -> RemBGDoFn:
         postprocessing=settings.postprocessing,
         facts=settings.facts,
         cascade=settings.cascade,
+        web_options=web_options,
         opener=settings.opener,
     )
 

@@ -22,7 +22,7 @@ from .models.config import SessionConfig
 from .outcomes import RunColumns
 from .pictures.encode import Encoding
 from .pictures.options import RemoveOptions
-from .pictures.postprocessing import PostProcessing, check_outputs
+from .pictures.postprocessing import PostProcessing
 from .pictures.suspect import Suspicion
 from .read import ReadPictures
 from .rembg_dofn import RemBGDoFn, RemoveSettings, step_of
@@ -111,8 +111,8 @@ class RemoveBackground(beam.PTransform):
                 f"output={uris.without_secrets(self.output)!r}: http and https can't be written "
                 "to; name a folder, local or of a file system such as gs://"
             )
-        check_outputs(self.options, self.encoding, self.postprocessing)
         check(self)
+        step_of(self)
 
     @property
     def config(self) -> SessionConfig:
@@ -176,7 +176,7 @@ class RemoveBackground(beam.PTransform):
             overwrite=self.overwrite,
             columns=columns,
         )
-        return read_pictures, step_of(self), write_cutouts
+        return read_pictures, step_of(self, self.web_options), write_cutouts
 
 
 class RemoveInPlace(beam.PTransform):

@@ -48,6 +48,7 @@ class Setting:
         settings of what is one object here.
       minimum, maximum, above: the range of a number.
       choices: the allowed texts; of the kind "choices" a value is one or more of them.
+      spellings: other texts that people write for a choice, each with that choice.
       metavar: stands for the value in `--help`.
       rule: what a value must be, if the range and the choices don't say it well.
       flag: whether the command has it.
@@ -61,6 +62,7 @@ class Setting:
     maximum: Optional[float] = None
     above: Optional[float] = None
     choices: Tuple[str, ...] = ()
+    spellings: Tuple[Tuple[str, str], ...] = ()
     metavar: Optional[str] = None
     rule: str = ""
     flag: bool = True
@@ -106,6 +108,14 @@ class Setting:
         if self.kind != "choices":
             return value in self.choices
         return isinstance(value, (tuple, list)) and bool(value) and set(value) <= set(self.choices)
+
+    def spelt(self, value: Any) -> Any:
+        """The choice that a value means; any other value as it is.
+
+        >>> Setting("", choices=("jpeg",), spellings=(("jpg", "jpeg"),)).spelt("jpg")
+        'jpeg'
+        """
+        return dict(self.spellings).get(value, value) if isinstance(value, str) else value
 
     def check(self, value: Any) -> None:
         if not self.allows(value):

@@ -6,7 +6,7 @@ without its secrets, and says why it can't be read or is no picture.
 
 import functools
 import threading
-from typing import Any, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,9 @@ from ..store import uris
 from .framing import Framing, frame_of
 from .given import given
 from .resampling import framed
+
+if TYPE_CHECKING:
+    from ..store.web import WebOptions
 
 # A larger file is no background.
 _MAX_BYTES = 100_000_000
@@ -52,19 +55,25 @@ class Background:
         return Image.fromarray(framed(self._pixels, frame))
 
 
-def background(uri: str, max_pixels: int) -> Background:
-    """The picture at a URI, as this process has read it."""
+def background(uri: str, max_pixels: int, web_options: Optional["WebOptions"] = None) -> Background:
+    """The picture at a URI, as this process has read it.
+
+    Args:
+      uri: of its file.
+      max_pixels: a larger picture is refused.
+      web_options: how it is fetched from http(s); None for their defaults.
+    """
     with _lock:
-        return _read(uri, max_pixels)
+        return _read(uri, max_pixels, web_options)
 
 
 @functools.lru_cache(maxsize=4)
-def _read(uri: str, max_pixels: int) -> Background:
-    from ..store import stores  # which needs Beam
+def _read(uri: str, max_pixels: int, web_options: Optional["WebOptions"]) -> Background:
+    from ..store import stores, web  # which need Beam
 
     shown = uris.without_secrets(uri)
     try:
-        data = stores.read(uri, _MAX_BYTES).data
+        data = stores.try_read(uri, _MAX_BYTES, web_options or web.DEFAULTS).get()
     except Exception as error:  # as many kinds as there are stores
         raise ValueError(f"background={shown!r} can't be read: {error}") from error
     try:

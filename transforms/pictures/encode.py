@@ -17,6 +17,7 @@ from ..fast.png import can_encode, encode_png
 from . import palette
 from .fit_bytes import DoesNotFit, fitted
 from .formats import FORMATS as FORMATS
+from .formats import SPELLINGS as SPELLINGS
 from .formats import SUFFIXES as SUFFIXES
 from .formats import Encoding as Encoding
 from .formats import Format

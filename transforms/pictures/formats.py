@@ -11,7 +11,7 @@ from PIL import features
 from PIL.PngImagePlugin import PngInfo
 
 from ..fast import png
-from ..setting import check, documented, setting
+from ..setting import check, documented, setting, settings_of
 from . import exif, palette
 from .keep import KEEP, Metadata
 
@@ -125,6 +125,9 @@ FORMATS = {
     "tiff": Format(*(".tif", "image/tiff", _tiff), metadata=_resolution, finished=_tiff_with_more),
 }
 
+# What people write, too, and what it means.
+SPELLINGS = (("jpg", "jpeg"),)
+
 SUFFIXES = {name: format.suffix for name, format in FORMATS.items()}
 
 # Whose choice a setting is, for people, and of which formats.
@@ -146,6 +149,7 @@ class Encoding:
         more="png and tiff are lossless, webp either, avif is small, png8 has 256 colours, jpeg no "
         "transparency",
         choices=tuple(FORMATS),
+        spellings=SPELLINGS,
     )
     quality: Optional[int] = setting(
         None,
@@ -195,8 +199,7 @@ class Encoding:
     )
 
     def __post_init__(self) -> None:
-        if self.format == "jpg":
-            object.__setattr__(self, "format", "jpeg")
+        object.__setattr__(self, "format", settings_of(Encoding)["format"].spelt(self.format))
         check(self)
         if self.keep is not None:
             self._settle_keep(self.keep)
@@ -217,6 +220,12 @@ class Encoding:
             asked = (self.quality, self.max_output_bytes)
             return self.lossless is False or any(each is not None for each in asked)
         return FORMATS[self.format].max_quality is not None
+
+    def keeps_levels(self) -> bool:
+        """Whether a grey picture of three levels has these in the file, and no others."""
+        if FORMATS[self.format].has_few_colors:
+            return (self.colors or palette.MOST) > 2 and self.max_output_bytes is None
+        return not self.has_quality()
 
     def kept(self) -> Tuple[str, ...]:
         """Names of `KEEP`."""
@@ -245,7 +254,9 @@ class Encoding:
         if self.max_output_bytes is not None and is_lossless and self.format != "png8":
             raise ValueError(
                 f"max_output_bytes needs a quality to lower, and this {self.format} is lossless: "
-                "use webp without lossless, avif, png8, or jpeg with a bgcolor"
+                "use webp without lossless, avif, png8, or jpeg with a bgcolor, or say it of the "
+                'outputs alone that have one: {"shows": "cutout", "format": "webp", '
+                '"max_output_bytes": "200KB"}'
             )
 
     @property

@@ -30,6 +30,11 @@ def settle(settings: Any, *names: str, most_percent: int = 100) -> None:
         if not match or float(match[1]) > (most_percent if match[2] else MOST_PIXELS):
             rule = settings_of(type(settings))[name].must_be()
             raise ValueError(f"{name}={length!r} must be {rule}")
+        if not match[2] and 0 < float(match[1]) < 1:
+            raise ValueError(
+                f"{name}={length!r} is less than a pixel: write a share as "
+                f"{100 * float(match[1]):g}%, or pixels from 1 up, or 0 for none"
+            )
 
 
 def pixels(length: str, side: float) -> float:

@@ -14,7 +14,7 @@ from .frames import check_framing
 from .framing import Framing
 from .options import RemoveOptions
 from .shadow import Shadow, check_shadow
-from .trimap import TrimapWidths
+from .trimap import TrimapWidths, check_trimap
 
 
 @documented
@@ -48,6 +48,7 @@ def check_outputs(
 ) -> None:
     """Raises `ValueError` for settings that make no sense together, or that would do nothing."""
     check_shadow(options, postprocessing.shadow)
+    check_trimap(options, postprocessing.trimap)
     check_framing(options, postprocessing.framing)
     has_background = bool(postprocessing.framing.background)
     for output in options.requested():

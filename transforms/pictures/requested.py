@@ -7,11 +7,19 @@ In: what `outputs` says, `"cutout,mask,crop512.webp"` as names, or more of each 
 
 import functools
 import re
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..setting import REQUIRED, check, did_you_mean, documented, same_setting, setting
-from .encode import FORMATS, Encoding
+from ..setting import (
+    REQUIRED,
+    check,
+    did_you_mean,
+    documented,
+    same_setting,
+    setting,
+    settings_of,
+)
+from .encode import FORMATS, SPELLINGS, Encoding
 from .framing import LARGEST_SIDE
 from .prompts import CLOTH_CATEGORIES
 
@@ -38,7 +46,8 @@ SHOWS = {
 }
 
 # What names an output in short: what it shows, its longest side, its format.
-_SHORT = re.compile(rf"({'|'.join(SHOWS)})([1-9]\d{{0,4}})?(?:\.({'|'.join(FORMATS)}))?")
+_FORMAT = "|".join([*FORMATS, *dict(SPELLINGS)])
+_SHORT = re.compile(rf"({'|'.join(SHOWS)})([1-9]\d{{0,4}})?(?:\.({_FORMAT}))?")
 
 RULE = (
     f"one or more of {', '.join(SHOWS)}, each with a longest side and a format of its own behind "
@@ -56,9 +65,9 @@ _TAKEN |= {"jp2", "jpe", "jpg", "jpx", "mpo", "tif"}
 @documented
 @dataclass(frozen=True)
 class Output:
-    """One picture that is made of each input. What it says of its encoding stands in place of the
-    run's as a whole, but for the format and what is kept, which are the run's unless it says
-    another."""
+    """One picture that is made of each input. One that says nothing of its encoding has the run's.
+    One that does has of the run's `format`, `keep` and, where its format has a quality, `quality`
+    and `max_output_bytes`, each unless it says its own; nothing else."""
 
     shows: str = setting(REQUIRED, "what it shows", choices=tuple(SHOWS))
     _: KW_ONLY
@@ -71,7 +80,9 @@ class Output:
     resize: Optional[int] = setting(
         None, "pixels of its longest side; default: as it comes", minimum=1, maximum=LARGEST_SIDE
     )
-    format: Optional[str] = setting(None, "of its file; default: the run's", choices=tuple(FORMATS))
+    format: Optional[str] = setting(
+        None, "of its file; default: the run's", choices=tuple(FORMATS), spellings=SPELLINGS
+    )
     quality: Optional[int] = same_setting(Encoding, "quality")
     lossless: Optional[bool] = same_setting(Encoding, "lossless")
     png_compression: Optional[int] = same_setting(Encoding, "png_compression")
@@ -80,6 +91,7 @@ class Output:
     keep: Optional[Tuple[str, ...]] = same_setting(Encoding, "keep")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "format", settings_of(Output)["format"].spelt(self.format))
         check(self)
         if self.keep is not None:
             object.__setattr__(self, "keep", tuple(self.keep))
@@ -123,17 +135,32 @@ class Output:
 
     @functools.cache  # noqa: B019 -- of the few outputs and encodings of a run
     def encoding(self, of_run: Encoding) -> Encoding:
-        """How it is encoded.
+        """How it is encoded; `ValueError` for what its format hasn't or can't hold.
 
-        >>> Output("cutout", quality=70).encoding(Encoding(format="webp", quality=90)).quality
+        >>> of_run = Encoding(format="webp", quality=90)
+        >>> Output("cutout", format="avif").encoding(of_run).quality
+        90
+        >>> Output("cutout", quality=70).encoding(of_run).quality
         70
         """
+        found = self._encoding(of_run)
+        if self.shows == "trimap" and not found.keeps_levels():
+            raise ValueError(
+                f"a trimap's levels, 255, 128 and 0, don't stay as they are in {found.format} with "
+                "loss or fewer colours: ask for trimap.png"
+            )
+        return found
+
+    def _encoding(self, of_run: Encoding) -> Encoding:
         names = {field.name for field in fields(Encoding)}
         told = {name: value for name, value in vars(self).items() if name in names}
         own = {name: value for name, value in told.items() if value is not None}
         if own in ({}, {"format": of_run.format}):
             return of_run
-        return replace(Encoding(format=of_run.format, keep=of_run.keep), **own)
+        inherited = {name: getattr(of_run, name) for name in ("format", "max_output_bytes", "keep")}
+        if FORMATS[own.get("format", of_run.format)].max_quality and not self.lossless:
+            inherited["quality"] = of_run.quality
+        return Encoding(**{**inherited, **own})
 
 
 def in_order(outputs: Any) -> Tuple[Output, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ..fast.subject import FOREGROUND
-from ..setting import check, documented, setting
+from ..setting import check, documented, setting, settings_of
 from . import lengths
 from .options import RemoveOptions
 
@@ -73,6 +73,12 @@ class Shadow:
             object.__setattr__(self, "shadow", (self.shadow,))
         lengths.settle(self, "shadow_blur", "shadow_offset")
         check(self)
+        for name, each in settings_of(Shadow).items():
+            if not self.shadow and getattr(self, name) != each.default:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is of a shadow, and there is none: add "
+                    "shadow, such as contact, or leave it out"
+                )
 
 
 def check_shadow(options: RemoveOptions, settings: Shadow) -> None:

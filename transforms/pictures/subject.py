@@ -73,7 +73,8 @@ def _found(picture: Picture, mask: Any, wanted: Set[str], loops: Any) -> Dict[st
             rows = slice(extent.top, extent.bottom)
             found["blur"] = _variance(*loops.laplacian_sums(grey[rows], mask[rows]))
     if "color" in wanted:
-        found["color"] = _colour(*loops.colour_sums(pixels, mask))
+        is_found = mask.max(initial=0) >= subject.FOREGROUND
+        found["color"] = _colour(*loops.colour_sums(pixels, mask)) if is_found else None
     if "hash" in wanted:
         found["dhash"], found["cutout_dhash"] = map(_dhash, loops.cells(grey, mask))
     return found

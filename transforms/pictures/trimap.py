@@ -1,7 +1,8 @@
 """Trimap: a mask -> what is surely the subject, what surely not, and what matting has to find out.
 
 In: a mask, uint8 [height, width], and how wide the unsure band is. Out: uint8 of its size: 255 for
-the subject, 0 for the background, 128 between. Nothing here fails but a width that is none.
+the subject, 0 for the background, 128 between. `ValueError` for a width that is none, and for one
+that goes with nothing.
 
 Sure is what rembg takes as sure for its alpha matting, levels from 240 up and below 10, as far as
 it lies deeper than the width. So the band covers all of a soft edge, and as much more on either
@@ -13,8 +14,9 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..setting import check, documented, setting
+from ..setting import changed, check, documented, setting
 from . import lengths
+from .options import RemoveOptions
 
 SUBJECT, UNSURE, BACKGROUND = 255, 128, 0
 
@@ -42,6 +44,17 @@ class TrimapWidths:
     def __post_init__(self) -> None:
         lengths.settle(self, "trimap_width", "trimap_outer")
         check(self)
+
+
+def check_trimap(options: RemoveOptions, widths: TrimapWidths) -> None:
+    """Raises `ValueError` for widths where no trimap is made."""
+    given = changed(widths)
+    if given and not any(output.shows == "trimap" for output in options.requested()):
+        name, value = next(iter(given.items()))
+        raise ValueError(
+            f"{name}={value!r} is of a trimap, and none is made: add trimap to outputs, or leave "
+            "it out"
+        )
 
 
 def of_mask(mask: Any, widths: TrimapWidths) -> Any:
