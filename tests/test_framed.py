@@ -136,6 +136,36 @@ def test_pictures_of_every_kind(kind: str, own: Any) -> None:
     assert framed[""][0, 0].tolist() == list(own.get("bgcolor", (0, 0, 0, 0)))
 
 
+def test_what_a_picture_itself_shows_nothing_of_is_no_subject() -> None:
+    """The mask has all of a picture that is transparent but for the disc in `BOX`."""
+    image = Image.new("RGB", (90, 60), (200, 0, 0))
+    image.putalpha(Image.fromarray(mask_of(image)))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    everything = lambda image: np.full(image.size[::-1], 255, np.uint8)  # noqa: E731
+    cases: Any = (
+        ({}, BOX),
+        ({"post_process_mask": True}, BOX),
+        ({"putalpha": True}, (0, 0, 90, 60)),
+    )
+    for own, box in cases:
+        options = RemoveOptions(outputs=("crop", "mask", "trimap"), **own)
+        with Engine(
+            SessionConfig("u2net"), options=options, opener=FakeModel(everything), facts=["all"]
+        ) as engine:
+            found = engine.remove(buffer.getvalue())
+        parts = {part.suffix: Image.open(io.BytesIO(part.data)) for part in found.parts}
+        assert found.facts.transform is not None
+        assert tuple(found.facts.box or ()) == box
+        assert found.facts.transform[-6:] == [1, 0, -box[0], 0, 1, -box[1]]
+        assert parts[".crop"].size == (box[2] - box[0], box[3] - box[1])
+        visible = np.asarray(image)[..., 3] if box == BOX else everything(image)
+        assert found.facts.area == np.count_nonzero(visible >= 128)
+        assert found.facts.centroid == ([35.0, 25.0] if box == BOX else [45.0, 30.0])
+        assert (np.asarray(parts[".mask"]) == 255).all()
+        assert (np.asarray(parts[".trimap"]) == 255).all()
+
+
 def test_a_picture_without_a_subject_is_framed_as_a_whole() -> None:
     nothing = lambda image: np.full(image.size[::-1], 127, np.uint8)  # noqa: E731
     framed, cutout = made(BOTH, Framing(crop="subject", margin="50%"), predict=nothing)

@@ -15,7 +15,9 @@ from ..store import uris
 from .background import Background
 from .framing import Framing, frame_of, most_pixels
 from .geometry import Frame, subject_box
+from .masks import visible
 from .options import RemoveOptions
+from .picture import Picture
 from .requested import Output
 from .resampling import as_pixels, framed, framed_apart, framed_trimap
 
@@ -33,7 +35,7 @@ class Frames:
     """Puts the outputs of a picture into their frames.
 
     Args:
-      size: width and height of the picture.
+      picture: whose they are.
       masks: of it, uint8 [height, width] or mode L.
       options: this picture's.
       framing: of all pictures.
@@ -42,20 +44,20 @@ class Frames:
 
     def __init__(
         self,
-        size: Tuple[int, int],
+        picture: Picture,
         masks: Sequence[Any],
         options: RemoveOptions,
         framing: Framing,
         background: Optional[Background] = None,
     ) -> None:
-        self._size = size
+        self._size = picture.size
         self._options = options
         self._framing = framing
         self._background = background
         # Under transparency, where nothing is put behind it.
         self._keeps_colours = options.putalpha and not background and options.bgcolor is None
         crops = framing.crop or _has_crop(options)
-        self._subject = subject_box(masks) if crops else None
+        self._subject = subject_box(visible(picture, masks, options)) if crops else None
 
     def of(self, output: Output, shown: Any) -> Tuple[Any, Optional[Frame]]:
         """An output's picture, made of what it shows, and the frame it was put in."""

@@ -139,7 +139,7 @@ def cut_out(
     """
     if background and keeps_colours(picture, options):
         options = replace(options, putalpha=True)
-    frames = Frames(picture.size, masks, options, postprocessing.framing, background)
+    frames = Frames(picture, masks, options, postprocessing.framing, background)
     names, suffixes = _mask_suffixes(options, mask_names), _suffixes(options)
     groups = [masks] if names == ("",) else [[mask] for mask in masks]
     made, matting = [], []
@@ -162,4 +162,4 @@ def keeps_colours(picture: Picture, options: RemoveOptions) -> bool:
     """
     if not options.makes_cutout() or options.uses_pymatting():
         return False
-    return picture.is_opaque_rgb or not picture.image.has_transparency_data
+    return picture.is_opaque
