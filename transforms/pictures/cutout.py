@@ -19,7 +19,7 @@ from ..fast import plain
 from . import foreground
 from .options import RemoveOptions
 from .picture import Picture, once
-from .shadow import Shadow, with_shadow
+from .shadow import Cast, Shadow, cast, with_shadow
 from .trimap import TrimapWidths, of_mask
 
 # Modes that rembg itself makes RGB of, or takes as they are, before pymatting sees them.
@@ -102,6 +102,11 @@ class Materials:
         if self.options.bgcolor is None and not self._shadow.shadow:
             return self.cutout
         return self._removed(replace(self.options, bgcolor=None))
+
+    @once
+    def cast(self) -> Optional[Cast]:
+        """The shadow alone, as far as it reaches; None if there is none."""
+        return cast(self.alpha, self._shadow) if self._shadow.shadow else None
 
     @property
     def alpha(self) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from .background import Background
 from .cutout import Materials, Vitmatte
 from .encode import FORMATS, Encoding
-from .frames import Frames, transforms
+from .frames import Frames, moves, transforms
 from .geometry import Frame
 from .options import RemoveOptions
 from .picture import Picture
@@ -148,7 +148,12 @@ def cut_out(
             picture, group, options, vitmatte, postprocessing.trimap, postprocessing.shadow
         )
         for output, suffix in suffixes:
-            framed, frame = frames.of(output, _SHOWN[output.shows](materials))
+            # A shadow reaches beyond the picture: it goes into a frame by itself.
+            alone = not output.is_grey and moves(output, options, postprocessing.framing)
+            if alone and materials.cast:
+                framed, frame = frames.of(output, materials.transparent, materials.cast)
+            else:
+                framed, frame = frames.of(output, _SHOWN[output.shows](materials))
             made.append(Made(name + suffix, framed, output, frame))
         matting.append(materials.matting)
     return Result(made, matting[0])
