@@ -29,6 +29,7 @@ from rembg_beam.transforms import (
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.pictures.postprocessing import PostProcessing
+from rembg_beam.transforms.pictures.shadow import Shadow
 from rembg_beam.transforms.store import stores
 
 # The subject of all pictures here: left, top, right, bottom.
@@ -126,7 +127,11 @@ def test_beside_a_crop_the_others_stay_as_they_are() -> None:
 @pytest.mark.parametrize("own", [{}, {"putalpha": True}, {"bgcolor": (9, 8, 7, 99)}], ids=str)
 def test_pictures_of_every_kind(kind: str, own: Any) -> None:
     data = kinds.KINDS[kind]()
-    whole, _ = made(RemoveOptions(**own), data=data)
+    is_opaque = kind not in ("RGBA", "P, transparent")
+    more: Any = (
+        {"putalpha": True} if own.get("bgcolor") and is_opaque else {}
+    )  # which keeps colours
+    whole, _ = made(RemoveOptions(**own, **more), data=data)
     height, width = whole[""].shape[:2]
     framed, cutout = made(RemoveOptions(**own), Framing(aspect="20:1"), data)
     left = round((cutout.facts.transform or [])[2])
@@ -234,6 +239,22 @@ def test_no_dark_line_lies_between_a_subject_and_its_background(tmp_path: Path) 
             encoding=Encoding(format="jpeg"),
         )
         assert np.abs(jpeg[""] - framed[""][..., :3].astype(int)).mean() <= 2
+
+
+@pytest.mark.parametrize("kinds", [None, ("drop", "contact")], ids=str)
+@pytest.mark.parametrize("framing", [{"resize": 50}, {"canvas": "200x200"}, {"crop": "subject"}])
+def test_no_dark_line_lies_between_a_subject_and_a_colour(framing: Any, kinds: Any) -> None:
+    """All is white, and nothing is darker than the shadow."""
+    shadow = Shadow(shadow=kinds, shadow_strength=0.1)
+    with Engine(
+        SessionConfig("u2net"),
+        options=RemoveOptions(bgcolor=(255, 255, 255, 255)),
+        opener=FakeModel(mask_of),
+        postprocessing=PostProcessing(framing=Framing(**framing), shadow=shadow),
+    ) as engine:
+        (part,) = engine.remove(photo(level=255)).parts
+    darkest = 0.15 if kinds else 0
+    assert np.asarray(Image.open(io.BytesIO(part.data))).min() >= 255 * (1 - darkest) - 1
 
 
 def test_transparency_of_its_own_shows_the_background(behind: str) -> None:

@@ -71,7 +71,7 @@ class Frames:
         Args:
           output: what is asked for.
           shown: what it shows.
-          cast: the shadow of a cutout that is shown alone, to be put below it and before `bgcolor`.
+          cast: the shadow to put below a cutout in its frame; None for none.
         """
         framing = framing_of(output, self._options, self._framing)
         frame = None
@@ -82,22 +82,21 @@ class Frames:
             pixels = shown if isinstance(shown, PlainCutout) else as_pixels(shown)
             if self._keeps_colours and not output.is_grey:
                 return framed_apart(pixels, frame), frame
-            if cast:
-                shown = self._over(cast, framed(pixels, frame), frame)
-            else:
-                shown = framed(pixels, frame, self._options.bgcolor or (0, 0, 0, 0))
+            shown = framed(pixels, frame)
+            if not output.is_grey:
+                shown = self._laid(shown, frame, cast)
         if self._background and not output.is_grey:
             shown = self._background.behind(as_pixels(shown))
         return shown, frame
 
-    def _over(self, cast: Cast, cutout: Any, frame: Frame) -> Any:
-        """A cutout that is framed over its shadow, and over the colour behind both."""
-        shadow = framed(cast.opacity, frame.around(cast.beyond))
-        shaded = over(shadow, Image.fromarray(cutout))
-        color = self._options.bgcolor
-        if color is None:
-            return np.asarray(shaded)
-        return np.asarray(Image.alpha_composite(Image.new("RGBA", shaded.size, color), shaded))
+    def _laid(self, cutout: Any, frame: Frame, cast: Optional[Cast]) -> Any:
+        """A cutout that is framed over its shadow, and both over `bgcolor`."""
+        image, color = Image.fromarray(cutout), self._options.bgcolor
+        if cast:
+            image = over(framed(cast.opacity, frame.around(cast.beyond)), image)
+        if color is not None:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, color), image)
+        return np.asarray(image)
 
     def _frame(self, output: Output, framing: Framing, shown: Any) -> Frame:
         height, width = as_pixels(shown).shape[:2] if hasattr(shown, "mode") else shown.shape[:2]

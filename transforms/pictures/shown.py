@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .background import Background
-from .cutout import Materials, Vitmatte
+from .cutout import Materials, Vitmatte, keeps_colours
 from .encode import FORMATS, Encoding
 from .frames import Frames, moves, transforms
 from .geometry import Frame
@@ -148,23 +148,11 @@ def cut_out(
             picture, group, options, vitmatte, postprocessing.trimap, postprocessing.shadow
         )
         for output, suffix in suffixes:
-            # A shadow reaches beyond the picture: it goes into a frame by itself.
-            alone = not output.is_grey and moves(output, options, postprocessing.framing)
-            if alone and materials.cast:
-                framed, frame = frames.of(output, materials.transparent, materials.cast)
+            # What is put behind a cutout reaches beyond the picture: it goes into the frame there.
+            if not output.is_grey and moves(output, options, postprocessing.framing):
+                framed, frame = frames.of(output, materials.layer, materials.cast)
             else:
                 framed, frame = frames.of(output, _SHOWN[output.shows](materials))
             made.append(Made(name + suffix, framed, output, frame))
         matting.append(materials.matting)
     return Result(made, matting[0])
-
-
-def keeps_colours(picture: Picture, options: RemoveOptions) -> bool:
-    """Whether `putalpha` makes the cutout that belongs before a background.
-
-    The plain one's colours are darker where it is less opaque, which shows as a dark line. Of a
-    picture with transparency of its own, `putalpha` would drop that.
-    """
-    if not options.makes_cutout() or options.uses_pymatting():
-        return False
-    return picture.is_opaque
