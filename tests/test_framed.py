@@ -32,6 +32,7 @@ from rembg_beam.transforms import (
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import catalogue
 from rembg_beam.transforms.pictures.postprocessing import PostProcessing
+from rembg_beam.transforms.pictures.shadow import Shadow
 from rembg_beam.transforms.store import stores
 
 # The subject of all pictures here: left, top, right, bottom.
@@ -129,7 +130,11 @@ def test_beside_a_crop_the_others_stay_as_they_are() -> None:
 @pytest.mark.parametrize("own", [{}, {"putalpha": True}, {"bgcolor": (9, 8, 7, 99)}], ids=str)
 def test_pictures_of_every_kind(kind: str, own: Any) -> None:
     data = kinds.KINDS[kind]()
-    whole, _ = made(RemoveOptions(**own), data=data)
+    is_opaque = kind not in ("RGBA", "P, transparent")
+    more: Any = (
+        {"putalpha": True} if own.get("bgcolor") and is_opaque else {}
+    )  # which keeps colours
+    whole, _ = made(RemoveOptions(**own, **more), data=data)
     height, width = whole[""].shape[:2]
     framed, cutout = made(RemoveOptions(**own), Framing(aspect="20:1"), data)
     left = round((cutout.facts.transform or [])[2])
@@ -137,6 +142,36 @@ def test_pictures_of_every_kind(kind: str, own: Any) -> None:
     inside = framed[""][:, left : left + width]
     assert np.array_equal(inside, np.asarray(Image.fromarray(whole[""]).convert("RGBA")))
     assert framed[""][0, 0].tolist() == list(own.get("bgcolor", (0, 0, 0, 0)))
+
+
+def test_what_a_picture_itself_shows_nothing_of_is_no_subject() -> None:
+    """The mask has all of a picture that is transparent but for the disc in `BOX`."""
+    image = Image.new("RGB", (90, 60), (200, 0, 0))
+    image.putalpha(Image.fromarray(mask_of(image)))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    everything = lambda image: np.full(image.size[::-1], 255, np.uint8)  # noqa: E731
+    cases: Any = (
+        ({}, BOX),
+        ({"post_process_mask": True}, BOX),
+        ({"putalpha": True}, (0, 0, 90, 60)),
+    )
+    for own, box in cases:
+        options = RemoveOptions(outputs=("crop", "mask", "trimap"), **own)
+        with Engine(
+            SessionConfig("u2net"), options=options, opener=FakeModel(everything), facts=["all"]
+        ) as engine:
+            found = engine.remove(buffer.getvalue())
+        parts = {part.suffix: Image.open(io.BytesIO(part.data)) for part in found.parts}
+        assert found.facts.transform is not None
+        assert tuple(found.facts.box or ()) == box
+        assert found.facts.transform[-6:] == [1, 0, -box[0], 0, 1, -box[1]]
+        assert parts[".crop"].size == (box[2] - box[0], box[3] - box[1])
+        visible = np.asarray(image)[..., 3] if box == BOX else everything(image)
+        assert found.facts.area == np.count_nonzero(visible >= 128)
+        assert found.facts.centroid == ([35.0, 25.0] if box == BOX else [45.0, 30.0])
+        assert (np.asarray(parts[".mask"]) == 255).all()
+        assert (np.asarray(parts[".trimap"]) == 255).all()
 
 
 def test_a_picture_without_a_subject_is_framed_as_a_whole() -> None:
@@ -207,6 +242,22 @@ def test_no_dark_line_lies_between_a_subject_and_its_background(tmp_path: Path) 
             encoding=Encoding(format="jpeg"),
         )
         assert np.abs(jpeg[""] - framed[""][..., :3].astype(int)).mean() <= 2
+
+
+@pytest.mark.parametrize("kinds", [None, ("drop", "contact")], ids=str)
+@pytest.mark.parametrize("framing", [{"resize": 50}, {"canvas": "200x200"}, {"crop": "subject"}])
+def test_no_dark_line_lies_between_a_subject_and_a_colour(framing: Any, kinds: Any) -> None:
+    """All is white, and nothing is darker than the shadow."""
+    shadow = Shadow(shadow=kinds, shadow_strength=0.1)
+    with Engine(
+        SessionConfig("u2net"),
+        options=RemoveOptions(bgcolor=(255, 255, 255, 255)),
+        opener=FakeModel(mask_of),
+        postprocessing=PostProcessing(framing=Framing(**framing), shadow=shadow),
+    ) as engine:
+        (part,) = engine.remove(photo(level=255)).parts
+    darkest = 0.15 if kinds else 0
+    assert np.asarray(Image.open(io.BytesIO(part.data))).min() >= 255 * (1 - darkest) - 1
 
 
 def test_transparency_of_its_own_shows_the_background(behind: str) -> None:

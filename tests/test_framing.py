@@ -278,11 +278,11 @@ def test_a_trimap_keeps_its_levels_and_is_never_surer() -> None:
         assert (share[framed == 255] >= 252).all()
 
 
-def test_what_lies_around_has_a_colour() -> None:
+def test_what_lies_around_is_transparent() -> None:
     pixels = np.full((10, 20, 4), 255, np.uint8)
     frame = frame_of((20, 10), None, Framing(canvas="7x7", align="top"))
-    framed = resampling.framed(pixels, frame, (1, 2, 3, 4))
-    assert framed[-1].tolist() == [[1, 2, 3, 4]] * 7
+    framed = resampling.framed(pixels, frame)
+    assert framed[-1].tolist() == [[0, 0, 0, 0]] * 7
     assert framed[0].tolist() == [[255] * 4] * 7
 
 

@@ -16,7 +16,14 @@ from PIL import Image
 from support.cutting import through_tiny
 
 from rembg_beam.testing import FakeModel
-from rembg_beam.transforms import Encoding, Engine, RemoveBackground, RemoveOptions, SessionConfig
+from rembg_beam.transforms import (
+    Encoding,
+    Engine,
+    Framing,
+    RemoveBackground,
+    RemoveOptions,
+    SessionConfig,
+)
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.pictures import cutout, lengths, shadow, trimap
 from rembg_beam.transforms.pictures.postprocessing import PostProcessing, check_outputs
@@ -150,6 +157,37 @@ def test_a_contact_shadow_lies_where_the_subject_stands() -> None:
     assert line[120] > 80 and line[200] > 80 and line[160] < line[120] / 4
     assert not dark[71:120, 20:90].any()
     assert not shadow.opacity(subject(to_the_bottom=True), Shadow(shadow=("contact",))).any()
+
+
+@pytest.mark.parametrize("more", [{"canvas": "150x150"}, {}, {"canvas": "500x400"}], ids=str)
+@pytest.mark.parametrize("color", [None, (255, 255, 255, 255)])
+def test_a_framed_shadow_is_not_cut_off_where_the_photo_ends(more: Any, color: Any) -> None:
+    """It is that of a photo with more around the subject."""
+    near = 10
+    mask = subject()[60 - near : 181 + near, 110 - near : 211 + near]
+
+    def crop(around: int) -> Any:
+        data = io.BytesIO()
+        padded = np.pad(mask, around)
+        Image.new("RGB", padded.shape[::-1], (200, 120, 40)).save(data, "PNG")
+        settings = PostProcessing(
+            framing=Framing(margin="40%", **more),
+            shadow=Shadow(shadow=("drop", "contact"), shadow_blur="10%"),
+        )
+        with Engine(
+            SessionConfig("u2net"),
+            options=RemoveOptions(outputs=("crop",), bgcolor=color),
+            postprocessing=settings,
+            opener=FakeModel(lambda image: padded),
+        ) as engine:
+            (part,) = engine.remove(data.getvalue()).parts
+        return np.asarray(Image.open(io.BytesIO(part.data))).astype(int)
+
+    cut, whole = crop(0), crop(150)
+    assert np.abs(cut - whole).max() <= 2
+    height, width, _ = whole.shape
+    beyond = whole[round(height * 0.81), width // 2]  # below the photo's lower border
+    assert beyond[3] > 40 if color is None else beyond[0] < 215
 
 
 def test_wrong_shadows_say_what_is_right() -> None:

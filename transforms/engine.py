@@ -38,7 +38,7 @@ from .pictures.background import Background, background
 from .pictures.cleanup import cleaning_bytes
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import FORMATS, EncodeError, Encoding, encode
-from .pictures.frames import bytes_of
+from .pictures.frames import bytes_of, moved
 from .pictures.given import given
 from .pictures.keep import kept
 from .pictures.masks import EmptyMask, check_mask
@@ -264,7 +264,10 @@ class Engine:
         pixels = size[0] * size[1]
         cleaning = cleaning_bytes(size, self.postprocessing.cleanup, self._model.size)
         most = max(pixels * per_pixel, cleaning) + pixels * self._model.bytes_per_pixel
-        return most + bytes_of(size, options, self.postprocessing.framing)
+        framing = self.postprocessing.framing
+        if self.postprocessing.shadow.shadow and moved(options, framing):
+            most += shadow.bytes_beyond(size, self.postprocessing.shadow)
+        return most + bytes_of(size, options, framing)
 
     def _predicted(self, picture: Picture, options: RemoveOptions) -> Predicted:
         assert self._loaded is not None

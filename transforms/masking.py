@@ -15,7 +15,7 @@ from .models.predicting import peak, predict
 from .models.stand_in import Run
 from .pictures import subject, suspect
 from .pictures.cleanup import MaskCleanup, cleaned
-from .pictures.masks import foreground_share
+from .pictures.masks import foreground_share, visible
 from .pictures.options import RemoveOptions
 from .pictures.picture import Picture
 from .pictures.suspect import Suspicion
@@ -91,8 +91,9 @@ class Masking(NamedTuple):
         masks = cleaned(found.masks, picture, self.cleanup, found.map_size)
         more["foreground"] = foreground_share(masks)
         if self.facts:
-            measures = found.measures if masks is found.masks else self._counted(picture, masks)
-            more |= subject.facts(picture, masks, self.facts, measures and measures.parts)
+            seen = visible(picture, masks, options)
+            measures = found.measures if seen is found.masks else self._counted(picture, seen)
+            more |= subject.facts(picture, seen, self.facts, measures and measures.parts)
         return found._replace(masks=masks, facts=found.facts._replace(**more))
 
     def _masked(
@@ -124,7 +125,7 @@ class Masking(NamedTuple):
         )
         return Predicted(known, masks, spent(facts, runs or [whole]), map_size, measures)
 
-    def _counted(self, picture: Picture, masks: List[Any]) -> Optional[suspect.Measures]:
+    def _counted(self, picture: Picture, masks: Sequence[Any]) -> Optional[suspect.Measures]:
         """What the masks measure, if their parts are asked for."""
         is_asked = {"parts", subject.ALL} & {*self.facts}
         return suspect.measured(picture, masks) if is_asked else None

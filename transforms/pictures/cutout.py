@@ -19,7 +19,7 @@ from ..fast import plain
 from . import foreground
 from .options import RemoveOptions
 from .picture import Picture, once
-from .shadow import Shadow, with_shadow
+from .shadow import Cast, Shadow, cast, with_shadow
 from .trimap import TrimapWidths, of_mask
 
 # Modes that rembg itself makes RGB of, or takes as they are, before pymatting sees them.
@@ -103,6 +103,19 @@ class Materials:
             return self.cutout
         return self._removed(replace(self.options, bgcolor=None))
 
+    @once
+    def layer(self) -> Any:
+        """The cutout alone, to be framed; what goes before a colour keeps the picture's own."""
+        before_color = self.options.bgcolor is not None and len(self._masks) == 1
+        if before_color and keeps_colours(self.picture, self.options):
+            return np.dstack([self.picture.pixels, self.mask])
+        return self.transparent
+
+    @once
+    def cast(self) -> Optional[Cast]:
+        """The shadow alone, as far as it reaches; None if there is none."""
+        return cast(self.alpha, self._shadow) if self._shadow.shadow else None
+
     @property
     def alpha(self) -> Any:
         """The opacity of the cutout, uint8 [height, width]."""
@@ -117,6 +130,17 @@ class Materials:
             masks, options = [self.mask], replace(options, post_process_mask=False)
         removed, self.matting = _removed(self.picture, masks, options, self._vitmatte)
         return removed
+
+
+def keeps_colours(picture: Picture, options: RemoveOptions) -> bool:
+    """Whether `putalpha` makes the cutout that belongs before a background.
+
+    The plain one's colours are darker where it is less opaque, which shows as a dark line. Of a
+    picture with transparency of its own, `putalpha` would drop that.
+    """
+    if not options.makes_cutout() or options.uses_pymatting():
+        return False
+    return picture.is_opaque
 
 
 def as_image(picture: Any) -> Image.Image:

@@ -10,14 +10,20 @@ import functools
 from dataclasses import replace
 from typing import Any, List, Optional, Sequence, Tuple
 
+import numpy as np
+from PIL import Image
+
 from ..fast.plain import PlainCutout
 from ..store import uris
 from .background import Background
 from .framing import Framing, frame_of, most_pixels
 from .geometry import Frame, subject_box
+from .masks import visible
 from .options import RemoveOptions
+from .picture import Picture
 from .requested import Output
 from .resampling import as_pixels, framed, framed_apart, framed_trimap
+from .shadow import Cast, over
 
 _WHOLE = Framing()
 
@@ -33,7 +39,7 @@ class Frames:
     """Puts the outputs of a picture into their frames.
 
     Args:
-      size: width and height of the picture.
+      picture: whose they are.
       masks: of it, uint8 [height, width] or mode L.
       options: this picture's.
       framing: of all pictures.
@@ -42,36 +48,55 @@ class Frames:
 
     def __init__(
         self,
-        size: Tuple[int, int],
+        picture: Picture,
         masks: Sequence[Any],
         options: RemoveOptions,
         framing: Framing,
         background: Optional[Background] = None,
     ) -> None:
-        self._size = size
+        self._size = picture.size
         self._options = options
         self._framing = framing
         self._background = background
         # Under transparency, where nothing is put behind it.
         self._keeps_colours = options.putalpha and not background and options.bgcolor is None
         crops = framing.crop or _has_crop(options)
-        self._subject = subject_box(masks) if crops else None
+        self._subject = subject_box(visible(picture, masks, options)) if crops else None
 
-    def of(self, output: Output, shown: Any) -> Tuple[Any, Optional[Frame]]:
-        """An output's picture, made of what it shows, and the frame it was put in."""
+    def of(
+        self, output: Output, shown: Any, cast: Optional[Cast] = None
+    ) -> Tuple[Any, Optional[Frame]]:
+        """An output's picture, and the frame it was put in.
+
+        Args:
+          output: what is asked for.
+          shown: what it shows.
+          cast: the shadow to put below a cutout in its frame; None for none.
+        """
         framing = framing_of(output, self._options, self._framing)
         frame = None
-        if framing.moves or output.resize:
+        if moves(output, self._options, self._framing):
             frame = self._frame(output, framing, shown)
             if output.shows == "trimap":
                 return framed_trimap(as_pixels(shown), frame), frame
             pixels = shown if isinstance(shown, PlainCutout) else as_pixels(shown)
             if self._keeps_colours and not output.is_grey:
                 return framed_apart(pixels, frame), frame
-            shown = framed(pixels, frame, self._options.bgcolor or (0, 0, 0, 0))
+            shown = framed(pixels, frame)
+            if not output.is_grey:
+                shown = self._laid(shown, frame, cast)
         if self._background and not output.is_grey:
             shown = self._background.behind(as_pixels(shown))
         return shown, frame
+
+    def _laid(self, cutout: Any, frame: Frame, cast: Optional[Cast]) -> Any:
+        """A cutout that is framed over its shadow, and both over `bgcolor`."""
+        image, color = Image.fromarray(cutout), self._options.bgcolor
+        if cast:
+            image = over(framed(cast.opacity, frame.around(cast.beyond)), image)
+        if color is not None:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, color), image)
+        return np.asarray(image)
 
     def _frame(self, output: Output, framing: Framing, shown: Any) -> Frame:
         height, width = as_pixels(shown).shape[:2] if hasattr(shown, "mode") else shown.shape[:2]
@@ -89,11 +114,12 @@ def moved(options: RemoveOptions, framing: Framing) -> List[str]:
     >>> moved(RemoveOptions(), Framing()), moved(RemoveOptions(outputs=("crop", "mask")), Framing())
     ([], ['crop'])
     """
-    return [
-        output.name
-        for output in options.requested()
-        if output.resize or framing_of(output, options, framing).moves
-    ]
+    return [output.name for output in options.requested() if moves(output, options, framing)]
+
+
+def moves(output: Output, options: RemoveOptions, framing: Framing) -> bool:
+    """Whether an output is of other pixels than its picture."""
+    return bool(output.resize or framing_of(output, options, framing).moves)
 
 
 def framing_of(output: Output, options: RemoveOptions, framing: Framing) -> Framing:
@@ -128,8 +154,8 @@ def bytes_of(size: Tuple[int, int], options: RemoveOptions, framing: Framing) ->
     most = 0
     for output in options.requested():
         own = framing_of(output, options, framing)
-        moves, behind = own.moves or output.resize, framing.background and not output.is_grey
-        if each := _FRAMED if moves else _BEHIND if behind else 0:
+        is_moved, behind = own.moves or output.resize, framing.background and not output.is_grey
+        if each := _FRAMED if is_moved else _BEHIND if behind else 0:
             most = max(most, each * most_pixels(size, own, longest=output.resize))
     return most
 

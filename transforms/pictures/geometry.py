@@ -99,6 +99,15 @@ class Frame(NamedTuple):
         """
         return [self.scale[0], 0.0, self.offset[0], 0.0, self.scale[1], self.offset[1]]
 
+    def around(self, beyond: int) -> "Frame":
+        """What shows the same of the picture with so many pixels more on each side.
+
+        >>> Frame((0.5, 0.5), (0.0, 3.0), (8, 8)).around(10).offset
+        (-5.0, -2.0)
+        """
+        (sx, sy), (tx, ty) = self.scale, self.offset
+        return self._replace(offset=(tx - sx * beyond, ty - sy * beyond))
+
     @property
     def enlarges(self) -> bool:
         return max(self.scale) > 1

@@ -1,6 +1,7 @@
 """A model's masks -> what they say of the picture.
 
-In: masks of a picture, uint8 [height, width] or images of mode L. Out: the share of foreground.
+In: masks of a picture, uint8 [height, width] or images of mode L. Out: the share of foreground, and
+`visible`, what of it the cutout shows.
 `check_mask` raises `EmptyMask` for a picture in which the model found nothing, where the options
 don't want it written all the same.
 """
@@ -9,9 +10,11 @@ import functools
 from typing import Any, Optional, Sequence
 
 import numpy as np
+from PIL import Image, ImageChops
 
 from ..fast.subject import FOREGROUND
 from .options import RemoveOptions
+from .picture import Picture
 
 
 class EmptyMask(ValueError):
@@ -26,6 +29,21 @@ def foreground_share(masks: Sequence[Any]) -> float:
     """
     levels = functools.reduce(np.maximum, map(np.asarray, masks))
     return int(np.count_nonzero(levels >= FOREGROUND)) / levels.size
+
+
+def visible(picture: Picture, masks: Sequence[Any], options: RemoveOptions) -> Sequence[Any]:
+    """The masks as the plain cutout has them for its opacity: times that of the picture itself.
+
+    The very masks of an opaque picture, and where the cutout drops the picture's own opacity.
+
+    >>> half = Picture(Image.new("RGBA", (2, 1), (0, 0, 0, 128)))
+    >>> visible(half, [np.full((1, 2), 255, np.uint8)], RemoveOptions())[0].tolist()
+    [[128, 128]]
+    """
+    if picture.is_opaque or options.putalpha or options.uses_pymatting():
+        return masks
+    images = [Image.fromarray(np.asarray(mask)) for mask in masks]
+    return [np.asarray(ImageChops.multiply(image, picture.opacity)) for image in images]
 
 
 def check_mask(masks: Sequence[Any], peak: Optional[float], options: RemoveOptions) -> None:

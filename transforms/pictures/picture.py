@@ -81,6 +81,21 @@ class Picture:
             self._image.mode == "RGB" and not self._image.has_transparency_data
         )
 
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it has no transparency of its own."""
+        return self._image is None or not self._image.has_transparency_data
+
+    @once
+    def opacity(self) -> Image.Image:
+        """How opaque it is by itself, of mode L.
+
+        >>> Picture(Image.new("LA", (1, 1), (9, 7))).opacity.getpixel((0, 0))
+        7
+        """
+        image = self.image
+        return (image if image.mode == "RGBA" else image.convert("RGBA")).getchannel("A")
+
     @once
     def image(self) -> Image.Image:
         """It as Pillow has it, not to be changed."""

@@ -11,7 +11,7 @@ In and out: uint8 [height, width] for masks, [height, width, 4] (RGBA, not premu
 cutouts. Nothing here fails.
 """
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Tuple
 
 import numpy as np
 from PIL import Image
@@ -27,31 +27,29 @@ _SURE_OR_NOT = np.full(256, 128, np.uint8)
 _SURE_OR_NOT[[0, 255]] = 0, 255
 
 
-def framed(picture: Any, frame: Frame, fill: Sequence[int] = (0, 0, 0, 0)) -> Any:
-    """What a frame shows of a picture.
+def framed(picture: Any, frame: Frame) -> Any:
+    """What a frame shows of a picture; around it is nothing, all 0.
 
     Args:
       picture: an array as the module says, or a `PlainCutout` of `fast/plain`.
       frame: see `geometry`.
-      fill: the colour (R, G, B, A) around a cutout; around a mask is 0.
 
     >>> framed(np.full((2, 2), 255, np.uint8), Frame((1, 1), (0, 1), (2, 3))).tolist()
     [[0, 0], [255, 255], [255, 255]]
     """
     height, width, *channels = picture.shape
-    level = fill if channels else ()
     support = _ENLARGING if frame.enlarges else _SHRINKING
     shown = frame.shown((width, height), support)
     whole = (frame.size[1], frame.size[0], *channels)
     if shown is None:
-        return _filled(whole, level)
+        return np.zeros(whole, np.uint8)
     x, y = shown
     size = x.target[1] - x.target[0], y.target[1] - y.target[0]
     stretched = _enlarged if frame.enlarges else _shrunk
-    pixels = stretched(_taken(picture, x, y, level), size, (x.start, y.start, x.stop, y.stop))
+    pixels = stretched(_taken(picture, x, y), size, (x.start, y.start, x.stop, y.stop))
     if size == frame.size:
         return pixels
-    around = _filled(whole, level)
+    around = np.zeros(whole, np.uint8)
     around[slice(*y.target), slice(*x.target)] = pixels
     return around
 
@@ -84,8 +82,8 @@ def framed_trimap(trimap: Any, frame: Frame) -> Any:
     return _SURE_OR_NOT[framed(trimap, frame)]
 
 
-def _taken(picture: Any, x: Shown, y: Shown, level: Sequence[int]) -> Any:
-    """The pixels that a frame's are made of; around the picture they are `level`."""
+def _taken(picture: Any, x: Shown, y: Shown) -> Any:
+    """The pixels that a frame's are made of; around the picture they are 0."""
     height, width, *channels = picture.shape
     left, right = max(x.source[0], 0), min(x.source[1], width)
     top, bottom = max(y.source[0], 0), min(y.source[1], height)
@@ -94,19 +92,10 @@ def _taken(picture: Any, x: Shown, y: Shown, level: Sequence[int]) -> Any:
     size = y.source[1] - y.source[0], x.source[1] - x.source[0]
     if inside.shape[:2] == size:
         return inside
-    around = _filled((*size, *channels), level)
+    around = np.zeros((*size, *channels), np.uint8)
     first_y, first_x = top - y.source[0], left - x.source[0]
     around[first_y : first_y + bottom - top, first_x : first_x + right - left] = np.asarray(inside)
     return around
-
-
-def _filled(shape: Tuple[int, ...], level: Sequence[int]) -> Any:
-    """uint8 of a shape; its pixels are a colour, or 0."""
-    if not any(level):
-        return np.zeros(shape, np.uint8)
-    pixels = np.empty(shape, np.uint8)
-    pixels.view(np.uint32).fill(np.array(level, np.uint8).view(np.uint32)[0])
-    return pixels
 
 
 def _shrunk(pixels: Any, size: Tuple[int, int], box: Part) -> Any:

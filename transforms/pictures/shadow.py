@@ -1,18 +1,18 @@
 """Shadow: a cutout -> the cutout over a soft shadow.
 
 In: a cutout, an image of mode RGBA. Out: another one, of the same size: black below the cutout, as
-opaque as the shadow is dark. `ValueError` for settings that go with nothing.
+opaque as the shadow is dark; or of a mask the shadow alone, as `Cast`, for frames that show more
+than the picture. `ValueError` for settings that go with nothing.
 
 A contact shadow lies along the lower edge of the subject, as far as that is near the ground, its
 lowest pixel. A subject that leaves the picture at its lower border stands on nothing that is seen,
-and has none. A drop shadow is the
-subject's own shape, moved and softened, as on a wall behind it. Shadows end at the picture's
-border.
+and has none. A drop shadow is the subject's own shape, moved and softened, as on a wall behind it.
+A whole cutout's shadow ends at the picture's border.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,9 @@ SHADOWS = ("contact", "drop")
 # About what a picture takes in work, decoded, cut out over its shadow and encoded; measured.
 BYTES_PER_PIXEL = 40
 
+# For a pixel of what is beyond the picture; measured.
+_BEYOND = 8
+
 # Of the subject's longer side: as high above its lowest pixel it still throws a contact shadow.
 _LOW = 0.2
 
@@ -38,6 +41,9 @@ _DARKER = 1.5
 
 # Pixels of a blur's sigma that are enough: it is made small, blurred and enlarged.
 _SIGMA = 6.0
+
+# So many times its sigma from an edge nothing is left of a blur.
+_SIGMAS = 3
 
 
 @documented
@@ -95,24 +101,69 @@ def check_shadow(options: RemoveOptions, settings: Shadow) -> None:
         )
 
 
+class Cast(NamedTuple):
+    """A shadow as far as it reaches.
+
+    Attributes:
+      opacity: uint8 [height, width], of the picture and of what is around it.
+      beyond: pixels by which that is more than the picture, on each side.
+    """
+
+    opacity: Any
+    beyond: int
+
+
 def with_shadow(cutout: Image.Image, settings: Shadow) -> Image.Image:
     """The cutout, of mode RGBA, over its shadow."""
-    alpha = np.asarray(cutout.getchannel("A"))
-    ground = np.zeros((*alpha.shape, 4), np.uint8)
-    ground[..., 3] = opacity(alpha, settings)
+    return over(opacity(np.asarray(cutout.getchannel("A")), settings), cutout)
+
+
+def over(opacity: Any, cutout: Image.Image) -> Image.Image:
+    """The cutout, of mode RGBA, over black of an opacity, uint8 [height, width]."""
+    ground = np.zeros((*opacity.shape, 4), np.uint8)
+    ground[..., 3] = opacity
     return Image.alpha_composite(Image.fromarray(ground), cutout)
 
 
-def opacity(mask: Any, settings: Shadow) -> Any:
-    """How opaque the shadow of a mask is, uint8 [height, width], below the subject too."""
+def cast(mask: Any, settings: Shadow) -> Cast:
+    """The shadow of a mask, beyond its borders too."""
+    height, width = mask.shape
+    beyond = _reach((width, height), lengths.longer_side(mask), settings)
+    return Cast(opacity(mask, settings, beyond), beyond)
+
+
+def bytes_beyond(size: Tuple[int, int], settings: Shadow) -> int:
+    """About what `cast` takes for what is around a picture of (width, height), at most.
+
+    >>> bytes_beyond((100, 100), Shadow(shadow=("drop",)))
+    31392
+    """
+    width, height = size
+    beyond = 2 * _reach(size, max(size), settings)
+    return _BEYOND * ((width + beyond) * (height + beyond) - width * height)
+
+
+def opacity(mask: Any, settings: Shadow, beyond: int = 0) -> Any:
+    """How opaque the shadow of a mask is, uint8 [height, width], below the subject too; with so
+    many pixels more on each side."""
     side, kinds = lengths.longer_side(mask), settings.shadow or ()
     sigma = lengths.pixels(settings.shadow_blur, side) / 2
+    stands = "contact" in kinds and not (mask[-1] >= FOREGROUND).any()
+    mask = np.pad(mask, beyond) if beyond else mask
     found = np.zeros(mask.shape, np.uint8)
     if "drop" in kinds:
         found = _drop(mask, lengths.pixels(settings.shadow_offset, side), sigma, settings)
-    if "contact" in kinds and not (mask[-1] >= FOREGROUND).any():
+    if stands:
         found = np.maximum(found, _contact(mask, side, sigma, settings))
     return found
+
+
+def _reach(size: Tuple[int, int], side: int, settings: Shadow) -> int:
+    """Pixels by which the shadow of a subject with a longer side may leave a picture of (width,
+    height): as many as the picture has at most, for lengths that make no sense."""
+    moved = lengths.pixels(settings.shadow_offset, side)
+    softened = _SIGMAS * lengths.pixels(settings.shadow_blur, side) / 2
+    return min(math.ceil(moved + softened), max(size))
 
 
 def _drop(mask: Any, offset: float, sigma: float, settings: Shadow) -> Any:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .background import Background
-from .cutout import Materials, Vitmatte
+from .cutout import Materials, Vitmatte, keeps_colours
 from .encode import FORMATS, Encoding
-from .frames import Frames, transforms
+from .frames import Frames, moves, transforms
 from .geometry import Frame
 from .options import RemoveOptions
 from .picture import Picture
@@ -139,7 +139,7 @@ def cut_out(
     """
     if background and keeps_colours(picture, options):
         options = replace(options, putalpha=True)
-    frames = Frames(picture.size, masks, options, postprocessing.framing, background)
+    frames = Frames(picture, masks, options, postprocessing.framing, background)
     names, suffixes = _mask_suffixes(options, mask_names), _suffixes(options)
     groups = [masks] if names == ("",) else [[mask] for mask in masks]
     made, matting = [], []
@@ -148,18 +148,11 @@ def cut_out(
             picture, group, options, vitmatte, postprocessing.trimap, postprocessing.shadow
         )
         for output, suffix in suffixes:
-            framed, frame = frames.of(output, _SHOWN[output.shows](materials))
+            # What is put behind a cutout reaches beyond the picture: it goes into the frame there.
+            if not output.is_grey and moves(output, options, postprocessing.framing):
+                framed, frame = frames.of(output, materials.layer, materials.cast)
+            else:
+                framed, frame = frames.of(output, _SHOWN[output.shows](materials))
             made.append(Made(name + suffix, framed, output, frame))
         matting.append(materials.matting)
     return Result(made, matting[0])
-
-
-def keeps_colours(picture: Picture, options: RemoveOptions) -> bool:
-    """Whether `putalpha` makes the cutout that belongs before a background.
-
-    The plain one's colours are darker where it is less opaque, which shows as a dark line. Of a
-    picture with transparency of its own, `putalpha` would drop that.
-    """
-    if not options.makes_cutout() or options.uses_pymatting():
-        return False
-    return picture.is_opaque_rgb or not picture.image.has_transparency_data
