@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from support import web
 from support.web import LOOPBACK
 
+from rembg_beam import transforms
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import Columns, WebOptions
 from rembg_beam.transforms.sources import readers
@@ -388,16 +389,36 @@ def test_a_store_reads_urls_in_pieces(parted: str, tmp_path: Path) -> None:
     assert (tmp_path / "copy").read_bytes() == DATA
 
 
-def test_the_package_registers_both_and_beams_workers_do_too() -> None:
-    code = (
-        "import sys, rembg_beam.transforms as t; assert 'apache_beam' not in sys.modules; "
-        "t.RemoveBackground; "
-        "from apache_beam.utils.plugin import BeamPlugin; print(*BeamPlugin.get_all_plugin_paths())"
-    )
+_REGISTERED = """
+import os, sys, rembg_beam.transforms as transforms
+assert "apache_beam" not in sys.modules
+{before}
+for name in {names}:
+    if not os.fork():
+        getattr(transforms, name)
+        from apache_beam.utils.plugin import BeamPlugin
+        paths = BeamPlugin.get_all_plugin_paths()
+        print(name, *[path for path in paths if path.startswith(transforms.__name__)], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "names"),
+    [
+        ("", ["CutOut"]),
+        ("import urllib3, pyarrow.parquet, rembg_beam.transforms.inference", transforms.__all__),
+    ],
+    ids=["without Beam", "with Beam"],
+)
+def test_the_package_registers_both_and_beams_workers_do_too(before: str, names: Any) -> None:
+    """By any name once Beam is imported, else by those that import it."""
+    code = _REGISTERED.format(before=before, names=names)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for scheme in ("Http", "Https"):
-        name = f"rembg_beam.transforms.store.web.filesystem.{scheme}FileSystem"
-        assert name in done.stdout.split()
+    module = "rembg_beam.transforms.store.web.filesystem"
+    both = f"{module}.HttpFileSystem {module}.HttpsFileSystem"
+    assert done.stdout.splitlines() == [f"{name} {both}" for name in names]
 
 
 def test_workers_have_the_options_as_a_mapping() -> None:
