@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from support import web
 from support.web import LOOPBACK
 
+from rembg_beam import transforms, yaml
 from rembg_beam.pipelines import cli
 from rembg_beam.transforms import Columns, WebOptions
 from rembg_beam.transforms.sources import readers
@@ -348,6 +349,66 @@ def test_a_table_may_be_a_url(
     assert not [path for path in server.paths if "?" in path and name not in path]
 
 
+_NOT_TOLD = PipelineOptions(["--runner=FnApiRunner"])
+
+
+@pytest.fixture
+def named(server: web.Server) -> List[str]:
+    """URLs of a list and of tables, of a picture each."""
+    row = [{"file_name": "a.jpg", "price": 7}]
+    server.pictures |= {
+        "/t.txt": f"{server.url}/a.jpg\n".encode(),
+        "/t.csv": _csv(row),
+        "/t.jsonl": _json_lines(row),
+        "/t.parquet": _parquet(row),
+    }
+    return [f"{server.url}/t{suffix}" for suffix in (".txt", ".csv", ".jsonl", ".parquet")]
+
+
+def uris_of(reading: Any, told: PipelineOptions) -> List[str]:
+    """Of the sources that a transform of a list's and tables' URLs finds."""
+    _kept.clear()
+    with beam.Pipeline(options=told) as pipeline:
+        found = pipeline | reading
+        _ = (found if isinstance(found, beam.PCollection) else found[0]) | beam.Map(_keep)
+    return [source.uri for source in _kept]
+
+
+@pytest.mark.parametrize(
+    ("own", "told"), [({"allow_private_hosts": ["127.0.0.0/8"]}, _NOT_TOLD), ({}, options())]
+)
+def test_lists_and_tables_are_read_as_their_step_says_else_as_the_pipelines_options_do(
+    own: Any, told: PipelineOptions, named: List[str], server: web.Server
+) -> None:
+    inputs: Any = {"input_list": named[:1], "input": named[1:]}
+    said: Any = {"web_options": WebOptions(**own)} if own else {}
+    for reading in (transforms.ReadSources(**inputs, **said), yaml.ReadSources(**inputs, **own)):
+        assert uris_of(reading, told) == 4 * [f"{server.url}/a.jpg"]
+
+
+def test_a_step_that_is_told_of_the_internet_alone_reads_no_other_lists(named: List[str]) -> None:
+    reading = transforms.ReadSources(input_list=named[:1], web_options=WebOptions())
+    with pytest.raises(RuntimeError, match="not of the public internet"):
+        uris_of(reading, options())
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_job_reads_its_lists_and_tables_as_its_pictures(
+    is_local: bool, named: List[str], tmp_path: Path
+) -> None:
+    remove = transforms.RemoveBackground(
+        output=str(tmp_path / "out"), session="tiny", web_options=LOOPBACK
+    )
+    job = transforms.RemoveBackgrounds(
+        remove=remove, input=named[1:], input_list=named[:1], local_join=is_local
+    )
+    _kept.clear()
+    with beam.Pipeline(options=_NOT_TOLD) as pipeline:
+        _ = pipeline | job | beam.Map(_keep)
+    ((status, duplicates),) = [(row.status, row.duplicates) for row in _kept]
+    assert (status, duplicates) == ("written", 3)
+
+
 def test_of_a_large_table_of_the_webs_blocks_are_fetched(
     server: web.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,16 +455,36 @@ def test_a_store_reads_urls_in_pieces(parted: str, tmp_path: Path) -> None:
     assert (tmp_path / "copy").read_bytes() == DATA
 
 
-def test_the_package_registers_both_and_beams_workers_do_too() -> None:
-    code = (
-        "import sys, rembg_beam.transforms as t; assert 'apache_beam' not in sys.modules; "
-        "t.RemoveBackground; "
-        "from apache_beam.utils.plugin import BeamPlugin; print(*BeamPlugin.get_all_plugin_paths())"
-    )
+_REGISTERED = """
+import os, sys, rembg_beam.transforms as transforms
+assert "apache_beam" not in sys.modules
+{before}
+for name in {names}:
+    if not os.fork():
+        getattr(transforms, name)
+        from apache_beam.utils.plugin import BeamPlugin
+        paths = BeamPlugin.get_all_plugin_paths()
+        print(name, *[path for path in paths if path.startswith(transforms.__name__)], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "names"),
+    [
+        ("", ["CutOut"]),
+        ("import urllib3, pyarrow.parquet, rembg_beam.transforms.inference", transforms.__all__),
+    ],
+    ids=["without Beam", "with Beam"],
+)
+def test_the_package_registers_both_and_beams_workers_do_too(before: str, names: Any) -> None:
+    """By any name once Beam is imported, else by those that import it."""
+    code = _REGISTERED.format(before=before, names=names)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for scheme in ("Http", "Https"):
-        name = f"rembg_beam.transforms.store.web.filesystem.{scheme}FileSystem"
-        assert name in done.stdout.split()
+    module = "rembg_beam.transforms.store.web.filesystem"
+    both = f"{module}.HttpFileSystem {module}.HttpsFileSystem"
+    assert done.stdout.splitlines() == [f"{name} {both}" for name in names]
 
 
 def test_workers_have_the_options_as_a_mapping() -> None:

@@ -35,6 +35,7 @@ second.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    if "apache_beam" in sys.modules:  # to import this is to register http and https with it
+        importlib.import_module(".store.web.filesystem", __name__)
     return found
 
 

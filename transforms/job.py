@@ -202,6 +202,7 @@ class RemoveBackgrounds(beam.PTransform):
             columns=self.columns,
             relative_to=self.remove.relative_to,
             retry_failed=self.retry_failed,
+            web_options=self.remove.web_options,
         )
         return PlanLocally(join=join, rules=self._rules()) if sharded else join
 
@@ -315,6 +316,7 @@ class RemoveBackgrounds(beam.PTransform):
             columns=self.columns,
             relative_to=self.remove.relative_to,
             exclude=self.remove.output,
+            web_options=self.remove.web_options,
         )
         sources, nameless = reading.read(start)
         return sources, [nameless]

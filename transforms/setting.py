@@ -167,12 +167,17 @@ def flat(cls: Any) -> Dict[str, Setting]:
 
 
 def build(cls: Type[C], values: Mapping[str, Any]) -> C:
-    """The object of flat values, and of what it is made of; `ValueError` as its checks raise."""
-    arguments = {
-        each.name: build(each.kind, values) if isinstance(each.kind, type) else values[each.name]
-        for each in settings_of(cls).values()
-        if isinstance(each.kind, type) or each.name in values
-    }
+    """The object of flat values, and of what it is made of; `ValueError` as its checks raise.
+
+    A part that may be None is, where nothing is said of it.
+    """
+    arguments = {}
+    for each in settings_of(cls).values():
+        if not isinstance(each.kind, type):
+            if each.name in values:
+                arguments[each.name] = values[each.name]
+        elif each.default is not None or flat(each.kind).keys() & values.keys():
+            arguments[each.name] = build(each.kind, values)
     return cls(**arguments)
 
 

@@ -33,6 +33,7 @@ from ..sources.distinct import KeyByName, MergeOrRefuse
 from ..sources.find import Named, found_here
 from ..sources.sizes import Sizes
 from ..store import members
+from ..store.web import WebOptions
 from . import earlier, existing
 from .existing import DONE
 from .manifest import BATCH_ROWS
@@ -71,7 +72,7 @@ class JoinLocally(beam.DoFn):
     Attributes:
       folder: the output folder, and what is done there.
       named: what the job's inputs and lists name.
-      columns, relative_to, retry_failed: of the job, as `RemoveBackgrounds` has them.
+      columns, relative_to, retry_failed, web_options: of the job, as `RemoveBackgrounds` has them.
       sizes: where to add those that a listing says; None for nowhere.
     """
 
@@ -80,6 +81,7 @@ class JoinLocally(beam.DoFn):
     columns: Columns
     relative_to: Optional[str]
     retry_failed: bool
+    web_options: WebOptions
     sizes: Optional[Sizes] = None
 
     def __post_init__(self) -> None:
@@ -132,6 +134,7 @@ class JoinLocally(beam.DoFn):
             relative_to=self.relative_to,
             exclude=self.folder.output,
             sizes=self.sizes,
+            web_options=self.web_options,
         )
 
     def _add_what_is_there(self, groups: Groups) -> None:

@@ -19,6 +19,7 @@ from ..elements import Failure, Source, to_json
 from ..runtime import metrics
 from ..runtime.failures import FAILURES, attempt, failure
 from ..store import uris
+from ..store.web import WebOptions
 from . import bigquery, lists, patterns, readers
 from .columns import BadRow, Columns, plain, source_of_row
 from .lists import BadList, InputList
@@ -122,10 +123,17 @@ class FindPictures(beam.DoFn):
 @beam.typehints.with_input_types(InputList)
 @beam.typehints.with_output_types(Source)
 class ReadLists(beam.DoFn):
-    """Reads input lists, or parts of them; empty lines are nothing. See `readers`."""
+    """Reads input lists, or parts of them; empty lines are nothing. See `readers`.
+
+    Args:
+      web_options: how they are fetched from the web; None for the pipeline's own.
+    """
+
+    def __init__(self, web_options: Optional[WebOptions] = None) -> None:
+        self.web_options = web_options
 
     def process(self, part: InputList) -> Iterator[Any]:
-        lines = readers.reader(part.uri).lines(part.uri)
+        lines = readers.reader(part.uri).lines(part.uri, self.web_options)
         for number, line in enumerate(lines, part.before + 1):
             if line.strip():
                 found = attempt(STEP, lists.parse, line)
@@ -143,15 +151,17 @@ class ReadContainers(beam.DoFn):
 
     Args:
       columns: which of their columns is what.
+      web_options: how they are fetched from the web; None for the pipeline's own.
     """
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, web_options: Optional[WebOptions] = None) -> None:
         self.columns = columns
+        self.web_options = web_options
 
     def process(self, container: Container) -> Iterator[Any]:
         uri, name = container
         try:
-            for found in readers.read(uri, name, self.columns):
+            for found in readers.read(uri, name, self.columns, self.web_options):
                 if isinstance(found, BadRow):
                     why = failure(STEP, found.error)
                     yield _failed(found.text, why, f"{uri}, {found.where}")
@@ -190,10 +200,11 @@ def found_here(
     relative_to: Optional[str],
     exclude: Optional[str],
     sizes: Optional[Sizes] = None,
+    web_options: Optional[WebOptions] = None,
 ) -> Iterator[Any]:
     """What these steps give one after another, in one process."""
     find = FindPictures(relative_to=relative_to, exclude=exclude, sizes=sizes)
-    read = ReadContainers(columns)
+    read = ReadContainers(columns, web_options)
     for pattern in named.patterns:
         for found in find.process(pattern):
             if isinstance(found, TaggedOutput) and found.tag == CONTAINERS:
@@ -201,7 +212,7 @@ def found_here(
             else:
                 yield found
     for part in named.lists:
-        yield from ReadLists().process(part)
+        yield from ReadLists(web_options).process(part)
 
 
 def _failed(text: str, why: Failure, where: str = "") -> TaggedOutput:

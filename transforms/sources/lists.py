@@ -15,11 +15,12 @@ import json
 import os
 import stat
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple, Protocol
+from typing import Any, BinaryIO, Iterable, Iterator, NamedTuple, Optional, Protocol
 
 from .. import strict_json
 from ..elements import Source
 from ..store import stores, uris
+from ..store.web import WebOptions
 from . import list_formats
 
 # Of a line, without its end. Raise it for larger extras or metadata.
@@ -125,9 +126,9 @@ def check_names(file: Readable) -> None:
         raise NamesNothing("it names no picture")
 
 
-def lines(uri: str) -> Iterator[bytes]:
+def lines(uri: str, web_options: Optional[WebOptions] = None) -> Iterator[bytes]:
     """The lines of a list, as `lines_of` has them."""
-    with opened(uri) as file:
+    with opened(uri, web_options) as file:
         yield from lines_of(file)
 
 
@@ -202,10 +203,10 @@ def _expect(condition: bool, key: str, what: str, value: Any) -> None:
 
 
 @contextmanager
-def opened(uri: str) -> Iterator[Readable]:
-    """The list's bytes, unpacked; `BadList` for one that is not whole."""
+def opened(uri: str, web_options: Optional[WebOptions] = None) -> Iterator[Readable]:
+    """The list's bytes, unpacked; `BadList` for one that is not whole. See `stores.opened`."""
     compression = COMPRESSIONS.get(os.path.splitext(uris.bare(uri))[1].lower())
-    with stores.opened(uri) as file:
+    with stores.opened(uri, web_options) as file:
         yield _Unpacked(file, compression) if compression else file
 
 

@@ -23,6 +23,7 @@ from ..elements import Source
 from ..store import stores, uris
 from ..store.cells import is_of_content, leaf
 from ..store.members import Cell
+from ..store.web import WebOptions
 from . import tables
 from .columns import BadRow, Columns, source_of_row, source_within
 from .lists import PICTURES_OF_THE_WEB, BadLine, BadList
@@ -55,8 +56,14 @@ class Parquet:
     def check(self, uri: str, columns: Columns) -> None:
         tables.check_beginning(self.read(uri, None, columns))
 
-    def read(self, uri: str, name: Optional[str], columns: Columns) -> Found:
-        with stores.seekable(uri) as file:
+    def read(
+        self,
+        uri: str,
+        name: Optional[str],
+        columns: Columns,
+        web_options: Optional[WebOptions] = None,
+    ) -> Found:
+        with stores.seekable(uri, web_options) as file:
             parquet = _opened(file)
             layout = Layout.of(parquet.schema_arrow, columns)
             if layout.picture and uris.is_web(uri):

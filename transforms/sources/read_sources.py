@@ -15,6 +15,7 @@ import apache_beam as beam
 
 from ..runtime.failures import FAILURES
 from ..setting import check, documented, setting
+from ..store.web import WebOptions
 from . import bigquery, readers
 from .columns import Columns
 from .find import CONTAINERS, FindPictures, Named, ReadContainers, ReadLists, SourcesOfRows
@@ -56,6 +57,12 @@ class ReadSources(beam.PTransform):
         more="None for names that follow from each input, up to its first wildcard",
     )
     exclude: Optional[str] = setting(None, "a folder whose files are no input, such as the output")
+    web_options: Optional[WebOptions] = setting(
+        None,
+        "how lists and tables are fetched from http(s), and from which hosts they may be",
+        more="None for what the pipeline's option --rembg_beam_web_options says",
+        kind=WebOptions,
+    )
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -72,7 +79,7 @@ class ReadSources(beam.PTransform):
         named = self._named
         pairs = [
             *(self._found(start, named.patterns) if named.patterns else []),
-            *([_listed(start, named.lists)] if named.lists else []),
+            *([self._listed(start, named.lists)] if named.lists else []),
             *(self._queried(start, *each) for each in enumerate(named.queries, 1)),
         ]
         sources = [found for found, _ in pairs] | "All sources" >> beam.Flatten()
@@ -81,6 +88,7 @@ class ReadSources(beam.PTransform):
     def _found(self, start: Any, patterns: Sequence[str]) -> List[Any]:
         """Of the inputs, and of the tables and shards among them."""
         find = FindPictures(relative_to=self.relative_to, exclude=self.exclude)
+        reading = ReadContainers(self.columns, self.web_options)
         found, containers, unlisted = (
             start
             | "Inputs" >> beam.Create(patterns).with_output_types(str)
@@ -89,21 +97,20 @@ class ReadSources(beam.PTransform):
         rows, bad = (
             containers
             | "Spread tables and shards" >> beam.Reshuffle()
-            | "Read tables and shards"
-            >> beam.ParDo(ReadContainers(self.columns)).with_outputs(FAILURES, main="rows")
+            | "Read tables and shards" >> beam.ParDo(reading).with_outputs(FAILURES, main="rows")
         )
         return [(found, unlisted), (rows, bad)]
+
+    def _listed(self, start: Any, lists: Sequence[InputList]) -> Any:
+        reading = ReadLists(self.web_options)
+        return (
+            start
+            | "Lists" >> beam.Create(lists).with_output_types(InputList)
+            | "Read lists" >> beam.ParDo(reading).with_outputs(FAILURES, main="listed")
+        )
 
     def _queried(self, start: Any, number: int, uri: str) -> Any:
         """Of a table or query of BigQuery's."""
         taking = beam.ParDo(SourcesOfRows(uri, self.columns)).with_outputs(FAILURES, main="taken")
         rows = start | f"BigQuery {number}" >> bigquery.ReadRows(uri)
         return rows | f"Take rows of BigQuery {number}" >> taking
-
-
-def _listed(start: Any, lists: Sequence[InputList]) -> Any:
-    return (
-        start
-        | "Lists" >> beam.Create(lists).with_output_types(InputList)
-        | "Read lists" >> beam.ParDo(ReadLists()).with_outputs(FAILURES, main="listed")
-    )

@@ -10,6 +10,7 @@ from typing import Dict, Iterator, Optional, Protocol, Union
 
 from ..elements import Source
 from ..store import uris
+from ..store.web import WebOptions
 from . import lists, parquet, shards, tables
 from .columns import BadRow, Columns
 from .suffixes import PICTURE_SUFFIXES
@@ -21,7 +22,7 @@ class ListReader(Protocol):
     def check(self, uri: str) -> None:
         """Raises `BadList` for a file that is no such list, or names nothing."""
 
-    def lines(self, uri: str) -> Iterator[bytes]:
+    def lines(self, uri: str, web_options: Optional[WebOptions] = None) -> Iterator[bytes]:
         """Lines as `lists.parse` takes them, a URI or a JSON object each; blank ones count."""
 
 
@@ -33,7 +34,11 @@ class Reader(Protocol):
         alone."""
 
     def read(
-        self, uri: str, name: Optional[str], columns: Columns
+        self,
+        uri: str,
+        name: Optional[str],
+        columns: Columns,
+        web_options: Optional[WebOptions] = None,
     ) -> Iterator[Union[Source, BadRow]]:
         """Its pictures, and what names none, as they are read; `BadList` as `check` raises it, also
         for what turns out in the middle.
@@ -42,6 +47,7 @@ class Reader(Protocol):
           uri: where it lies.
           name: its own name, relative to what names are relative to; None if it has none.
           columns: which of its columns is what.
+          web_options: how it is fetched from the web; None for the pipeline's own.
         """
 
 
@@ -104,9 +110,11 @@ def check(uri: str, columns: Columns) -> None:
     _named_reader(uri).check(uri, columns)
 
 
-def read(uri: str, name: Optional[str], columns: Columns) -> Iterator[Union[Source, BadRow]]:
+def read(
+    uri: str, name: Optional[str], columns: Columns, web_options: Optional[WebOptions] = None
+) -> Iterator[Union[Source, BadRow]]:
     """What is in a table or shard; see `Reader`."""
-    return _named_reader(uri).read(uri, name, columns)
+    return _named_reader(uri).read(uri, name, columns, web_options)
 
 
 def _named_reader(uri: str) -> Reader:

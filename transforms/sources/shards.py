@@ -34,6 +34,7 @@ from .. import naming, strict_json
 from ..elements import Source
 from ..store import stores, uris
 from ..store.members import BLOCK_BYTES, TarMember
+from ..store.web import WebOptions
 from . import ours, tar
 from .columns import BadRow, Columns, source_within
 from .lists import PICTURES_OF_THE_WEB, BadLine, BadList, NamesNothing
@@ -90,10 +91,16 @@ class Shards:
             bad = bad or sample
         raise BadList(f"{bad.where}: {bad.error}") if bad else NamesNothing("it holds no sample")
 
-    def read(self, uri: str, name: Optional[str], columns: Columns) -> Found:
+    def read(
+        self,
+        uri: str,
+        name: Optional[str],
+        columns: Columns,
+        web_options: Optional[WebOptions] = None,
+    ) -> Found:
         _refuse(uri)
         keys: Dict[str, None] = {}
-        with stores.seekable(uri) as file:
+        with stores.seekable(uri, web_options) as file:
             size = file.seek(0, os.SEEK_END)
             for found in _samples(tar.members(file, size)):
                 if found == tar.Lost(0, size):

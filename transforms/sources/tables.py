@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 
 from .. import strict_json
 from ..elements import Source
+from ..store.web import WebOptions
 from . import list_formats, lists
 from .columns import BadRow, Columns, source_of_row
 from .lists import BadLine, BadList, NamesNothing
@@ -66,8 +67,14 @@ class Delimited:
     def check(self, uri: str, columns: Columns) -> None:
         check_beginning(self.read(uri, None, columns))
 
-    def read(self, uri: str, name: Optional[str], columns: Columns) -> Found:
-        with lists.opened(uri) as file:
+    def read(
+        self,
+        uri: str,
+        name: Optional[str],
+        columns: Columns,
+        web_options: Optional[WebOptions] = None,
+    ) -> Found:
+        with lists.opened(uri, web_options) as file:
             beginning = file.read(list_formats.BEGINNING_BYTES)
             if why := list_formats.no_lines(beginning):
                 raise BadList(why)
@@ -97,12 +104,18 @@ class JsonLines:
             columns.require(list(names))
         check_beginning(self.read(uri, None, columns))
 
-    def read(self, uri: str, name: Optional[str], columns: Columns) -> Found:
-        for record in self._records(uri):
+    def read(
+        self,
+        uri: str,
+        name: Optional[str],
+        columns: Columns,
+        web_options: Optional[WebOptions] = None,
+    ) -> Found:
+        for record in self._records(uri, web_options):
             yield _found(record, _object, uri, name, columns)
 
-    def _records(self, uri: str) -> Iterator[_Record]:
-        with lists.opened(uri) as file:
+    def _records(self, uri: str, web_options: Optional[WebOptions] = None) -> Iterator[_Record]:
+        with lists.opened(uri, web_options) as file:
             beginning = file.read(list_formats.BEGINNING_BYTES)
             if why := list_formats.no_lines(beginning) or list_formats.no_json_lines(beginning):
                 raise BadList(why)

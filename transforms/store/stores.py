@@ -185,26 +185,29 @@ def download(uri: str, path: str) -> None:
     store_of(uri).download(uri, path).get()
 
 
-def opened(uri: str) -> ContextManager[BinaryIO]:
-    """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`."""
-    return store_of(uri).opened(uri)
+def opened(uri: str, web_options: Optional[web.WebOptions] = None) -> ContextManager[BinaryIO]:
+    """A file opened to be read in pieces, as stored; for the whole of a picture there is `read`.
+
+    From the web it comes as `web_options` say; None for the pipeline's own.
+    """
+    return web.opened(uri, web_options) if uris.is_web(uri) else store_of(uri).opened(uri)
 
 
-def seekable(uri: str) -> ContextManager[BinaryIO]:
-    """A file opened to be read here and there; of one elsewhere whole blocks are fetched, and kept
-    for a while."""
+def seekable(uri: str, web_options: Optional[web.WebOptions] = None) -> ContextManager[BinaryIO]:
+    """`opened` to be read here and there; of one elsewhere whole blocks are fetched, and kept for a
+    while."""
     if uris.is_local(uri):
         return local.opened(uri)
     if uris.is_web(uri):
-        return contextlib.closing(_of_web(uri))
+        return contextlib.closing(_of_web(uri, web_options))
     store = store_of(uri)
     if (there := store.size(uri)) is None:
         raise refusals.of_status(404, uri)
     return contextlib.closing(cast(BinaryIO, BlockFile(uri, there, store.read_range, _blocks)))
 
 
-def _of_web(uri: str) -> BinaryIO:
-    pieces = web.pieces(uri)
+def _of_web(uri: str, options: Optional[web.WebOptions]) -> BinaryIO:
+    pieces = web.pieces(uri, options)
     if pieces.is_whole:
         return io.BytesIO(pieces.get_range(0, pieces.size))
     return cast(BinaryIO, BlockFile(uri, pieces.size, pieces.read, _blocks))

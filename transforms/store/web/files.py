@@ -14,17 +14,20 @@ from apache_beam.io.filesystems import FileSystems
 from .. import limits, uris
 from ..listed import Listed
 from ..retrying import Tried
-from .filesystem import Pieces, read_only
+from .filesystem import HttpFileSystem, Pieces, read_only
+from .options import WebOptions
 
 
-def opened(uri: str) -> BinaryIO:
-    """A file of the web, as the pipeline's options say, to be read in pieces and sought in."""
-    return cast(BinaryIO, _system(uri).open(uri, compression_type=CompressionTypes.UNCOMPRESSED))
+def opened(uri: str, options: Optional[WebOptions] = None) -> BinaryIO:
+    """A file of the web, to be read in pieces and sought in; without options as the pipeline's
+    say."""
+    system = _system(uri, options)
+    return cast(BinaryIO, system.open(uri, compression_type=CompressionTypes.UNCOMPRESSED))
 
 
-def pieces(uri: str) -> Pieces:
+def pieces(uri: str, options: Optional[WebOptions] = None) -> Pieces:
     """The same file's bytes by their place."""
-    return cast(Pieces, _system(uri).pieces(uri))
+    return cast(Pieces, _system(uri, options).pieces(uri))
 
 
 def size(uri: str) -> Optional[int]:
@@ -61,6 +64,8 @@ def listing(folder: str, *_: Any) -> NoReturn:
     raise OSError(errno.EINVAL, rule, uris.without_secrets(folder))
 
 
-def _system(uri: str) -> Any:
+def _system(uri: str, options: Optional[WebOptions] = None) -> Any:
     """The file system of a URL, in whatever case; Beam's own error would tell all of it."""
+    if options is not None:
+        return HttpFileSystem(options)
     return FileSystems.get_filesystem(f"{uris.scheme(uri)}://")

@@ -61,7 +61,9 @@ class WebFileOptions(PipelineOptions):
 
 
 def web_options_of(options: Any) -> WebOptions:
-    """What a pipeline's options say of the web; on workers they are a mapping."""
+    """What a pipeline's options, on workers a mapping, say of the web; or what is said itself."""
+    if isinstance(options, WebOptions):
+        return options
     if isinstance(options, PipelineOptions):
         said = getattr(options.view_as(WebFileOptions), _OPTION)
     else:
