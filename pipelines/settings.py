@@ -181,11 +181,6 @@ def parse(
         found = {**from_file, **found}
         origins = {**dict.fromkeys(from_file, namespace.config), **origins}
         beam = beam_options.as_flags(beam_of_file, given=beam) + beam
-    if "window" in found and not found.get("watch"):
-        raise UsageError(
-            f"{origins['window']}: window is for rows of pictures that keep coming; watch the "
-            "inputs by --watch 30s, or leave it out"
-        )
     return Parsed(Settings(**found), origins, beam, namespace.print_config, file)
 
 
@@ -197,9 +192,21 @@ def from_command_line(
         namespace, others = parser.parse_known_args(normalized(arguments))
     parsed = parse(namespace, others, parser._option_string_actions)
     if not parsed.print_config:
+        _check_window(parsed)
         return namespace, parsed
     print(uris.without_secrets_in(describe(parsed)), file=stdout)
     return namespace, None
+
+
+def _check_window(parsed: Parsed) -> None:
+    """Refuses one without `watch`, which would be ignored; null in a file says nothing."""
+    origin = parsed.origins.get("window")
+    is_said = origin == "--window" or parsed.file.get("window") is not None
+    if is_said and not parsed.settings.watch:
+        raise UsageError(
+            f"{origin}: window is for rows of pictures that keep coming; watch the inputs by "
+            "--watch 30s, or leave it out"
+        )
 
 
 def normalized(arguments: Sequence[str]) -> List[str]:

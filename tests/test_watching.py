@@ -145,6 +145,10 @@ def test_what_can_not_be_watched_is_refused(
     for window, where in ((["--window", "5m"], "--window"), (["--config", "file"], "file")):
         assert cli.main(["run", *window, *flags[1:5], "--model", "tiny"]) == 2
         assert f"{where}: window is for rows of pictures that keep" in capfd.readouterr().err
+    (tmp_path / "file").write_text("window: null")
+    nothing = ["--config", "file", "--input", "none", "--output", "out", "--model", "tiny"]
+    assert cli.main(["run", *nothing]) == 2
+    assert "matches no file" in capfd.readouterr().err
     remove = RemoveBackground(output="out", session="tiny")
     with pytest.raises(ValueError, match=r"watch=0\.5 must be a number of seconds, 1 or more"):
         RemoveBackgrounds(remove=remove, input=["photos"], watch=0.5)

@@ -98,7 +98,7 @@ class Remover:
         """What becomes of each picture, in their order; what goes in and out can be pickled.
 
         Args:
-          examples: their pictures.
+          examples: the pictures.
           arguments: for `rembg.remove`, of all; a picture's own go before them.
           as_arrays: give `CutoutArrays`.
         """
@@ -293,7 +293,7 @@ def weight(element: Any, *, most: int, max_pixels: int) -> int:
 
 
 def _example(element: Any) -> Example:
-    if isinstance(element, (bytes, Image.Image, np.ndarray)):
+    if isinstance(element, (Image.Image, np.ndarray)):
         return Example(element)
     if isinstance(element, BYTES):
         return Example(bytes(element))
