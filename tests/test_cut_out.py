@@ -54,6 +54,14 @@ def test_files_are_as_they_are_asked_for(
         assert (key, image.format, image.mode) == ("a", "JPEG", "L")
 
 
+def test_bytes_of_any_kind_are_taken(encoded: Callable[..., bytes], run: Any) -> None:
+    data = encoded()
+    pairs = [("a", data), ("b", bytearray(data))]
+    cutouts = run(pairs, _Cutouts(CutOut(session="tiny")))
+    assert [key for key, _ in cutouts] == ["a", "b"]
+    assert len({cutout for _, cutout in cutouts}) == 1
+
+
 class _Cutouts(beam.PTransform):
     def __init__(self, cut_out: CutOut) -> None:
         super().__init__()

@@ -303,10 +303,40 @@ def test_what_happened_is_counted(encoded: Callable[..., bytes]) -> None:
     assert sizes["inference_request_batch_byte_size"] == len(encoded()) + len(b"no picture")
 
 
-@pytest.mark.parametrize("example", ["a.jpg", 7, ["a.jpg"], ("key", b"")], ids=str)
-def test_what_is_no_picture_at_all_stops_the_pipeline(example: Any, run: Any) -> None:
-    with pytest.raises(Exception, match=r"RemBGModelHandler got .*: its examples are the bytes"):
-        run([example], RunInference(RemBGModelHandler("tiny")))
+NO_PICTURES: List[Any] = [None, "a.jpg", np.float64(7), ["a.jpg"], ("key",), ("key", b"")]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"max_batch_duration_secs": 0.1}, {"large_model": True}], ids=str
+)
+def test_what_is_no_picture_at_all_is_a_failure_of_its_own(
+    encoded: Callable[..., bytes], run: Any, arguments: Any
+) -> None:
+    """What could be in one batch with it has its cutout."""
+    data = encoded()
+    held: Any = bytearray(data)
+    files = [data, held, Stored(held)]
+    handler = RemBGModelHandler("tiny", **arguments)
+    found = by_kind(run([*files, *NO_PICTURES], RunInference(handler)))
+    assert len({result.inference.parts[0].data for result in found[Cutout]}) == 1
+    assert [result.example for result in found[Cutout]] == files
+    assert [result.example for result in found[Failure]] == NO_PICTURES
+    for result in found[Failure]:
+        step, error, message, _ = result.inference
+        kind = type(result.example).__name__
+        assert (step, error) == ("remove", "TypeError")
+        assert f", of type {kind}: its examples are the bytes of a file, Stored" in message
+
+
+def test_what_is_no_picture_is_an_exception_alone(encoded: Callable[..., bytes]) -> None:
+    handler = RemBGModelHandler("tiny").with_postprocess_fn(RemBGModelHandler.raise_failure)
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        pictures = pipeline | beam.Create([encoded(), None], reshuffle=False)
+        results, dead = pictures | RunInference(handler).with_exception_handling()
+        assert_that(results, lambda found: len(found) == 1 or 1 / 0)
+        bad = dead.failed_postprocessing[0]
+        assert_that(bad, lambda found: len(found) == 1 or 1 / 0, label="bad")
+        assert_that(dead.failed_inferences, lambda batches: batches == [] or 1 / 0, label="none")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ worker could refuse because of a setting is refused here, while the pipeline is 
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Tuple, TypeVar
+from typing import Any, NamedTuple, Tuple, TypeVar, Union
 
 import apache_beam as beam
 
 from .elements import Cutout
 from .models import catalogue
+from .pictures.given import BYTES
 from .pictures.shown import ends
 from .rembg_dofn import RemBGDoFn, RemoveSettings
 from .setting import documented
@@ -83,10 +84,10 @@ class CutOut(RemoveSettings, beam.PTransform):
         return CutOuts(cutouts | "Take their bytes" >> beam.Map(_with_bytes), failures)
 
 
-def _as_pair(element: Tuple[K, bytes]) -> Tuple[K, bytes]:
+def _as_pair(element: Tuple[K, Union[bytes, bytearray, memoryview]]) -> Tuple[K, bytes]:
     is_pair = isinstance(element, (tuple, list)) and len(element) == 2
-    if is_pair and isinstance(element[1], bytes):
-        return element
+    if is_pair and isinstance(element[1], BYTES):
+        return element[0], bytes(element[1])
     shown = uris.without_secrets_in(repr(element))[:200]
     raise TypeError(f"CutOut got {shown}: its elements are pairs (key, bytes of a picture's file)")
 

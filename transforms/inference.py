@@ -3,10 +3,11 @@
 In: pictures, each the bytes of its file, a `Stored` with rembg arguments of its own, an image of
 Pillow's, or an array. Out, for each: a `PredictionResult` of the picture, its cutout, and the
 model. A picture that has no cutout has a `Failure` in its place; its neighbours in the batch don't
-notice. A batch is worked on by all threads of the process that has the model.
+notice; an element that is no picture at all, such as a name, has one too, a `TypeError`. A batch is
+worked on by all threads of the process that has the model.
 
 `load_model` fails when no session can be made: no onnxruntime, no model file, or a provider that is
-not in use. An element that is no picture at all, such as a name, is a `TypeError`.
+not in use.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import time
 import weakref
 from dataclasses import replace
 from functools import partial
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
@@ -30,7 +31,7 @@ from .models.opening import open_session
 from .pictures.decode import MAX_PIXELS
 from .pictures.encode import Encoding
 from .pictures.errors import DecodeError
-from .pictures.given import ARRAYS, bytes_of, given
+from .pictures.given import ARRAYS, BYTES, bytes_of, given
 from .pictures.options import RemoveOptions
 from .pictures.postprocessing import PostProcessing, check_outputs
 from .pictures.suspect import Suspicion
@@ -61,6 +62,14 @@ class PictureFailed(RuntimeError):
     """A picture has no cutout; the message says in which step, and why."""
 
 
+class Example(NamedTuple):
+    """A picture to work on, its own arguments as JSON, and what is known of it."""
+
+    picture: Any
+    extras: str = "{}"
+    facts: Facts = Facts()
+
+
 class Result(NamedTuple):
     """What became of a picture, and the seconds that a thread took."""
 
@@ -84,35 +93,34 @@ class Remover:
         weakref.finalize(self, engine.close).atexit = False
 
     def remove(
-        self, pictures: Sequence[Any], arguments: Mapping[str, Any], as_arrays: bool
+        self, examples: Sequence[Example], arguments: Mapping[str, Any], as_arrays: bool
     ) -> List[Result]:
         """What becomes of each picture, in their order; what goes in and out can be pickled.
 
         Args:
-          pictures: see the module's docstring.
+          examples: the pictures.
           arguments: for `rembg.remove`, of all; a picture's own go before them.
           as_arrays: give `CutoutArrays`.
         """
         work = partial(self._timed, arguments=arguments, as_arrays=as_arrays)
-        with memory.budget().hold(memory.READ, sum(map(_size, pictures)), wait=False):
+        with memory.budget().hold(memory.READ, sum(map(_size, examples)), wait=False):
             arrived = time.perf_counter()
-            done = list(pool("inference", self._threads).map(work, pictures))
+            done = list(pool("inference", self._threads).map(work, examples))
         return [
-            _result(picture, each.result, each.took(arrived))
-            for picture, each in zip(pictures, done, strict=True)
+            _result(example.facts, each.result, each.took(arrived))
+            for example, each in zip(examples, done, strict=True)
         ]
 
-    def _timed(self, picture: Any, **asked: Any) -> Done:
-        return timed(partial(self._attempt, picture, **asked), contextlib.nullcontext())
+    def _timed(self, example: Example, **asked: Any) -> Done:
+        return timed(partial(self._attempt, example, **asked), contextlib.nullcontext())
 
     def _attempt(
-        self, picture: Any, arguments: Mapping[str, Any], as_arrays: bool
+        self, example: Example, arguments: Mapping[str, Any], as_arrays: bool
     ) -> Union[Removed, Failure]:
-        given_picture, extras, _ = _split(picture)
-        own = failures.attempt(STEP, _merged_extras, arguments, extras)
+        own = failures.attempt(STEP, _merged_extras, arguments, example.extras)
         if isinstance(own, Failure):
             return own
-        result = self._engine.attempt(given_picture, own, "a picture", as_arrays=as_arrays)
+        result = self._engine.attempt(example.picture, own, "a picture", as_arrays=as_arrays)
         return result if isinstance(result, Removed) else failures.failure(STEP, *result)
 
 
@@ -216,9 +224,10 @@ class RemBGModelHandler(ModelHandler[Any, PredictionResult, Remover]):
         model: Remover,
         inference_args: Optional[Dict[str, Any]] = None,
     ) -> List[PredictionResult]:
-        for picture in batch:
-            _split(picture)
-        results = model.remove(list(batch), inference_args or {}, self.as_arrays)
+        taken_up = [failures.attempt(STEP, _example, element) for element in batch]
+        examples = [each for each in taken_up if isinstance(each, Example)]
+        done = iter(model.remove(examples, inference_args or {}, self.as_arrays))
+        results = [Result(e, 0.0) if isinstance(e, Failure) else next(done) for e in taken_up]
         for result in results:
             _count(result)
         config = self.removal.config
@@ -229,7 +238,8 @@ class RemBGModelHandler(ModelHandler[Any, PredictionResult, Remover]):
         ]
 
     def get_num_bytes(self, batch: Sequence[Any]) -> int:
-        return sum(map(_size, batch))
+        found = [failures.attempt(STEP, _example, element) for element in batch]
+        return sum(_size(each) for each in found if isinstance(each, Example))
 
     def get_metrics_namespace(self) -> str:
         return metrics.NAMESPACE
@@ -270,40 +280,41 @@ def weight(element: Any, *, most: int, max_pixels: int) -> int:
     Args:
       element: a picture, or a pair of a key and one.
       most: what a batch weighs; Beam would put an empty batch before a picture that weighs more.
-      max_pixels: a larger picture is refused, and weighs nothing to speak of.
+      max_pixels: a larger picture is refused, and weighs nothing to speak of; nor does what is no
+        picture.
     """
-    is_keyed = isinstance(element, tuple) and not hasattr(element, "data")
-    picture, _, _ = _split(element[1] if is_keyed else element)
+    is_keyed = isinstance(element, tuple) and len(element) == 2 and not hasattr(element, "data")
     try:
-        width, height = given(picture, max_pixels).size
-    except DecodeError:
+        example = _example(element[1] if is_keyed else element)
+        width, height = given(example.picture, max_pixels).size
+    except (DecodeError, TypeError):
         width = height = 0
     return min(max(width * height, LEAST_WEIGHT), most)
 
 
-def _split(example: Any) -> Tuple[Any, str, Facts]:
-    """The picture of an example, its own arguments as JSON, and what is known of it."""
-    if isinstance(example, (bytes, Image.Image, np.ndarray)):
-        return example, "{}", Facts()
-    if isinstance(getattr(example, "data", None), bytes):
-        return example.data, example.extras, example.facts
-    shown = uris.without_secrets_in(repr(example))[:200]
+def _example(element: Any) -> Example:
+    if isinstance(element, (Image.Image, np.ndarray)):
+        return Example(element)
+    if isinstance(element, BYTES):
+        return Example(bytes(element))
+    if hasattr(element, "extras") and isinstance(getattr(element, "data", None), BYTES):
+        return Example(bytes(element.data), element.extras, element.facts)
+    shown = uris.without_secrets_in(repr(element))[:200]
     raise TypeError(
-        f"RemBGModelHandler got {shown}: its examples are the bytes of a file, Stored(bytes, "
-        f"extras), an image of Pillow's, or an array, {ARRAYS}"
+        f"RemBGModelHandler got {shown}, of type {type(element).__name__}: its examples are the "
+        f"bytes of a file, Stored(bytes, extras), an image of Pillow's, or an array, {ARRAYS}"
     )
 
 
-def _size(example: Any) -> int:
-    return bytes_of(_split(example)[0])
+def _size(example: Example) -> int:
+    return bytes_of(example.picture)
 
 
 def _merged_extras(arguments: Mapping[str, Any], extras: str) -> str:
     return to_json({**arguments, **json.loads(extras)}) if arguments else extras
 
 
-def _result(example: Any, done: Union[Removed, Failure], took: Took) -> Result:
-    _, _, before = _split(example)
+def _result(before: Facts, done: Union[Removed, Failure], took: Took) -> Result:
     found: Any = done
     if isinstance(done, Removed):
         # Whoever takes it accounts for it from here.

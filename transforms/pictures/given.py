@@ -16,6 +16,9 @@ from .decode import as_picture, check_size, decode, open_picture
 from .errors import NotAPicture
 from .picture import Picture
 
+# What the bytes of a file may come as.
+BYTES = (bytes, bytearray, memoryview)
+
 ARRAYS = "uint8 [height, width], [height, width, 3] (RGB) or [height, width, 4] (RGBA)"
 
 
