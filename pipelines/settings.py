@@ -192,9 +192,21 @@ def from_command_line(
         namespace, others = parser.parse_known_args(normalized(arguments))
     parsed = parse(namespace, others, parser._option_string_actions)
     if not parsed.print_config:
+        _check_window(parsed)
         return namespace, parsed
     print(uris.without_secrets_in(describe(parsed)), file=stdout)
     return namespace, None
+
+
+def _check_window(parsed: Parsed) -> None:
+    """Refuses one without `watch`, which would be ignored; null in a file says nothing."""
+    origin = parsed.origins.get("window")
+    is_said = origin == "--window" or parsed.file.get("window") is not None
+    if is_said and not parsed.settings.watch:
+        raise UsageError(
+            f"{origin}: window is for rows of pictures that keep coming; watch the inputs by "
+            "--watch 30s, or leave it out"
+        )
 
 
 def normalized(arguments: Sequence[str]) -> List[str]:

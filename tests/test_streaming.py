@@ -290,6 +290,9 @@ def test_what_a_stream_can_not_be_is_refused_while_it_is_built(tmp_path: Path) -
     shards = job(tmp_path / "out", dataset=DataSet(output_format="webdataset"))
     with pytest.raises(ValueError, match="can't be put into shards"):
         build(shards)
+    table = job(tmp_path / "out", dataset=DataSet(metadata="csv"))
+    with pytest.raises(ValueError, match="metadata='csv': pictures without an end have no table"):
+        build(table)
     with pytest.raises(ValueError, match="apply RemoveBackgrounds to a PCollection"):
         build(job(tmp_path / "out", input=["photos"]))
     with pytest.raises(ValueError, match="window=0 must be a number of seconds, 1 or more"):

@@ -118,7 +118,10 @@ def test_a_look_that_the_store_fails_is_made_again(elsewhere: str, caplog: Any) 
         list(find.process(change_elsewhere("refuse:", elsewhere), nothing_seen))
 
 
-def test_what_can_not_be_watched_is_refused(tmp_path: Path, capfd: Any) -> None:
+def test_what_can_not_be_watched_is_refused(
+    tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     flags = ["--output", str(tmp_path / "out"), "--model", "tiny", "--watch", "30s"]
     assert cli.main(["run", "--input", str(tmp_path), *flags]) == 2
     assert (
@@ -133,6 +136,19 @@ def test_what_can_not_be_watched_is_refused(tmp_path: Path, capfd: Any) -> None:
     (tmp_path / "list").write_text("a.jpg\n")
     assert cli.main(["run", "--input_list", str(tmp_path / "list"), *flags, *prism]) == 2
     assert "watch looks at folders and globs again and again" in capfd.readouterr().err
+    flags = ["run", "--input", str(tmp_path), *flags, *prism]
+    assert cli.main([*flags, "--metadata", "csv"]) == 2
+    assert "metadata='csv': pictures without an end have no table" in capfd.readouterr().err
+    assert cli.main([*flags, "--output_format", "webdataset"]) == 2
+    assert "can't be put into shards" in capfd.readouterr().err
+    (tmp_path / "file").write_text("window: 300")
+    for window, where in ((["--window", "5m"], "--window"), (["--config", "file"], "file")):
+        assert cli.main(["run", *window, *flags[1:5], "--model", "tiny"]) == 2
+        assert f"{where}: window is for rows of pictures that keep" in capfd.readouterr().err
+    (tmp_path / "file").write_text("window: null")
+    nothing = ["--config", "file", "--input", "none", "--output", "out", "--model", "tiny"]
+    assert cli.main(["run", *nothing]) == 2
+    assert "matches no file" in capfd.readouterr().err
     remove = RemoveBackground(output="out", session="tiny")
     with pytest.raises(ValueError, match=r"watch=0\.5 must be a number of seconds, 1 or more"):
         RemoveBackgrounds(remove=remove, input=["photos"], watch=0.5)

@@ -40,7 +40,7 @@ from .sources.lists import InputList
 from .sources.read_sources import ReadSources
 from .sources.watch import Watch
 from .store import uris
-from .stream import RemoveStream
+from .stream import RemoveStream, check_data_set
 
 
 class Judged(NamedTuple):
@@ -140,6 +140,8 @@ class RemoveBackgrounds(beam.PTransform):
                 "watch looks at folders and globs again and again: name them by input alone, "
                 "without lists and queries, which are read once"
             )
+        if self.watch:
+            check_data_set(self.dataset)
         if self.on_existing == "fail" and self.remove.overwrite:
             self.remove = replace(self.remove, overwrite=False)
         if self.dataset.is_sharded:

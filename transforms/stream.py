@@ -44,12 +44,7 @@ class RemoveStream(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
-        if self.dataset.is_sharded:
-            raise ValueError(
-                f"output_format={self.dataset.output_format!r}: pictures without an end can't be "
-                "put into shards, which are planned from all names; write files, and make shards "
-                "of the pictures that are there by a run over them"
-            )
+        check_data_set(self.dataset)
 
     def expand(self, pictures: beam.PCollection) -> beam.PCollection:
         columns = self.remove.columns()
@@ -84,6 +79,21 @@ class RemoveStream(beam.PTransform):
         counts = WriteCounts(output=output, run=run, window=window)
         _ = outcomes | "Write the counts" >> counts
         return outcomes
+
+
+def check_data_set(dataset: DataSet) -> None:
+    """Raises `ValueError` for one that needs all names."""
+    if dataset.is_sharded:
+        raise ValueError(
+            f"output_format={dataset.output_format!r}: pictures without an end can't be "
+            "put into shards, which are planned from all names; write files, and make shards "
+            "of the pictures that are there by a run over them"
+        )
+    if dataset.metadata == "csv":
+        raise ValueError(
+            "metadata='csv': pictures without an end have no table, which is written of all names; "
+            "leave it out, and make the table of the pictures that are there by a run over them"
+        )
 
 
 def _named(keyed: Tuple[str, Source]) -> Source:
