@@ -1,5 +1,6 @@
 """`python -m rembg_beam.yaml`: Beam's own main for YAML, which says what it needs if that lacks."""
 
+import importlib
 import logging
 import sys
 
@@ -8,6 +9,7 @@ def start() -> None:
     """Runs the pipeline that the arguments name, as `python -m apache_beam.yaml.main` does."""
     logging.getLogger().setLevel(logging.INFO)
     try:
+        importlib.import_module("jsonschema")  # Beam would go on without, as far as it comes
         from apache_beam.yaml import main
     except ImportError as error:
         sys.exit(

@@ -114,14 +114,15 @@ def test_the_provider_file_names_every_transform() -> None:
     assert provider["transforms"] == {name: f"rembg_beam.yaml.{name}" for name in names}
 
 
-def test_what_beam_yaml_lacks_is_named_with_the_command_that_installs_it() -> None:
+@pytest.mark.parametrize("package", ["jinja2", "jsonschema"])
+def test_what_beam_yaml_lacks_is_named_with_the_command_that_installs_it(package: str) -> None:
     code = (
-        "import runpy, sys; sys.modules['jinja2'] = None; "
+        f"import runpy, sys; sys.modules[{package!r}] = None; "
         "runpy.run_module('rembg_beam.yaml', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "jinja2" in done.stderr and "pip install 'rembg-beam[yaml]'" in done.stderr
+    assert package in done.stderr and "pip install 'rembg-beam[yaml]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
