@@ -2,13 +2,15 @@
 
 In: a `SessionConfig` of any model. Out: a session whose masks a function makes of the pictures'
 pixels, at once and always the same; rembg makes the cutouts of them as ever. Nothing is downloaded,
-and onnxruntime needn't be installed. Whatever the function raises is a failure of that picture.
+and onnxruntime needn't be installed. Whatever the function raises is a failure of that picture;
+so is a mask of another size, a `ValueError`.
 """
 
 import uuid
 import weakref
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 from PIL import Image
 
 from ..transforms.models import catalogue
@@ -97,8 +99,18 @@ class FakeModel:
 
     def _masks(self, image: Image.Image, arguments: Mapping[str, Any], number: int) -> List[Any]:
         self._record().calls.append(Call(image.size, arguments))
-        mask = self.predict(image)
+        mask = _of_size(image, self.predict(image))
         return [mask] * number
+
+
+def _of_size(image: Image.Image, mask: Any) -> Any:
+    found = (mask.height, mask.width) if isinstance(mask, Image.Image) else np.shape(mask)
+    if found != (image.height, image.width):
+        raise ValueError(
+            f"FakeModel's predict gave {type(mask).__name__} of shape {list(found)} for a picture "
+            f"of [{image.height}, {image.width}], its height and width: give a mask of its size"
+        )
+    return mask
 
 
 class _Session:

@@ -2,7 +2,7 @@
 
 In: what one expects of outcomes, in any order: their status, and the columns that matter. Out: a
 matcher that raises `BeamAssertException`, naming what is missing and what wasn't expected.
-`TypeError` for a column that outcomes don't have.
+`TypeError` for a column that an outcome doesn't have; the rows of Beam YAML have the user's too.
 """
 
 import json
@@ -27,14 +27,14 @@ class Expected:
     """
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
-        for name in columns:
-            if name not in Outcome._fields:
-                hint = did_you_mean(name, Outcome._fields)
-                raise TypeError(f"outcomes have no column {name!r}{hint}")
         self.columns = columns
 
     def matches(self, outcome: Any) -> bool:
-        """Whether an outcome has these columns."""
+        """Whether an outcome has these values; `TypeError` if it has no such columns."""
+        for name in self.columns:
+            if not hasattr(outcome, name):
+                hint = did_you_mean(name, Outcome._fields)
+                raise TypeError(f"outcomes have no column {name!r}{hint}")
         return all(_fits(told, getattr(outcome, name)) for name, told in self.columns.items())
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ def written(uri: Any = None, **columns: Any) -> Expected:
 
     Args:
       uri: of the picture, or a compiled pattern; None for any.
-      columns: others of its columns; see `docs/rows.md`.
+      columns: others of its columns, see `docs/rows.md`, and of a row of Beam YAML's the user's.
     """
     return _expected(WRITTEN, uri, columns)
 
@@ -98,8 +98,9 @@ def outcomes_equal(expected: Iterable[Expected]) -> Callable[[List[Any]], None]:
 
 def _shown(outcome: Any, told: Set[str]) -> Expected:
     """An outcome's columns that a test tells something of, and those that say what happened."""
-    names = [name for name in Outcome._fields if name in {*told, *_TELLING}]
-    values = {name: getattr(outcome, name) for name in ("status", *names)}
+    own = sorted(told - {*Outcome._fields})
+    names = [name for name in (*Outcome._fields, *own) if name in {*told, *_TELLING}]
+    values = {name: getattr(outcome, name, None) for name in ("status", *names)}
     return Expected({name: value for name, value in values.items() if value is not None})
 
 

@@ -92,6 +92,23 @@ def _no_grey(image: Image.Image) -> Image.Image:
     return brightness(image)
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [Image.new("L", (4, 6)), np.zeros((6, 4, 1), np.uint8), None],
+    ids=lambda mask: type(mask),
+)
+def test_a_mask_of_another_size_is_told(shades: List[str], tmp_path: Path, mask: Any) -> None:
+    model = FakeModel(lambda image: mask)
+    why = re.compile(rf"{type(mask).__name__} of shape .* for a picture of \[4, 6\]")
+    with TestPipeline() as pipeline:
+        outcomes = (
+            pipeline
+            | beam.Create(shades[:1])
+            | RemoveBackground(output=str(tmp_path / "out"), session="u2net", opener=model)
+        )
+        assert_that(outcomes, outcomes_equal([failed(error="ValueError", message=why)]))
+
+
 def test_it_works_wherever_an_opener_goes(encoded: Callable[..., bytes], run: Any) -> None:
     model = FakeModel()
     run([("key", encoded())], beam.ParDo(CutOut(session="u2net", opener=model).step()))
@@ -150,6 +167,7 @@ def row(**columns: Any) -> Outcome:
         ([failed(), failed("b")], [row(status="failed", uri="b"), row(status="failed", uri="a")]),
         ([failed(message=re.compile("o$"))], [row(status="failed", message="no")]),
         ([skipped(metadata={"a": 1})], [row(status="skipped", metadata='{"a": 1}')]),
+        ([written(sku=7)], [beam.Row(status="written", uri="a", sku=7)]),
         ([], []),
     ],
     ids=str,
@@ -168,6 +186,11 @@ def test_outcomes_that_are_as_expected(expected: Any, outcomes: Any) -> None:
             [row(status="failed", uri="b", width=4, height=5, message="why")],
             r"g: written\(width=3\)\nnot expected: failed\(uri='b', message='why', width=4\)$",
         ),
+        (
+            [written(sku=7)],
+            [beam.Row(status="written", uri="a", sku=8)],
+            r"missing: written\(sku=7\)\nnot expected: written\(uri='a', sku=8\)$",
+        ),
         ([failed("a"), failed("a")], [row(status="failed", uri="a")], "missing"),
         ([failed(step="read")], [row(status="failed", step="write")], "step='write'"),
         ([failed(message=re.compile("a"))], [row(status="failed")], "not expected"),
@@ -181,7 +204,7 @@ def test_outcomes_that_are_not(expected: Any, outcomes: Any, message: str) -> No
 
 def test_a_column_that_is_none_is_refused() -> None:
     with pytest.raises(TypeError, match="no column 'widht'; did you mean 'width'"):
-        written(widht=3)
+        outcomes_equal([written(widht=3)])([row(status="written")])
 
 
 WITHOUT_ONNXRUNTIME = """
