@@ -163,7 +163,9 @@ def _switch(value: Any) -> bool:
 
 def _color(value: Any) -> Tuple[int, ...]:
     parts = _each(value)
-    if len(parts) == 1 and isinstance(parts[0], str):
+    if len(parts) == 1 and isinstance(parts[0], str) and parts[0].startswith("["):
+        parts = strict_json.loads(parts[0])
+    elif len(parts) == 1 and isinstance(parts[0], str):
         if "," not in parts[0]:
             color = ImageColor.getcolor(parts[0], "RGBA")
             return color if isinstance(color, tuple) else (color,)

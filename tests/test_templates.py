@@ -125,6 +125,7 @@ def parsed(arguments: List[str]) -> settings.Parsed:
         ("allow_private_hosts", "10.0.0.0/8", ("10.0.0.0/8",)),
         ("allow_private_hosts", '["10.0.0.0/8", "fd00::/8"]', ("10.0.0.0/8", "fd00::/8")),
         ("bgcolor", "10,20,30", (10, 20, 30, 255)),
+        ("bgcolor", "[1, 2, 3, 4]", (1, 2, 3, 4)),
         ("bgcolor", "white", (255, 255, 255, 255)),
         ("extras", '{"sam_prompt": []}', {"sam_prompt": []}),
         ("max_bytes", "1 GB", 10**9),

@@ -78,6 +78,12 @@ def test_an_empty_file_is_one(server: web.Server, path: str) -> None:
     assert FileSystems.match([server.url + path])[0].metadata_list[0].size_in_bytes == 0
 
 
+def test_beam_finds_schemes_in_lower_case_alone() -> None:
+    """As `docs/web.md` says."""
+    with pytest.raises(ValueError, match="Unable to get filesystem"):
+        FileSystems.get_filesystem("HTTP://host/urls.txt")
+
+
 def test_a_refusal_names_the_option_for_steps_of_beams_own(
     parted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
