@@ -236,7 +236,7 @@ def _histogram(
     if not is_logarithmic:
         edges = np.linspace(0, 1, _BINS + 1)
     else:
-        found = found[found > 0]  # as failed ones have it, and no such scale has room for
+        found = found[found > 0]  # failed pictures have 0 ms, which lies on no such scale
         low, high = (found.min(), found.max()) if found.size else (1.0, 10.0)
         edges = np.geomspace(low, max(high, low * 1.01) * 1.0001, _BINS + 1)
     counts, _ = np.histogram(found, edges)

@@ -36,7 +36,7 @@ def command(output: str, row: Mapping[str, Any]) -> Retry:
         flags = _flags(name, value)
         words += flags
         left += [] if flags else [f"--{name}"]
-    model = catalogue.MODELS.get(told.get("model", ""))
+    model = catalogue.MODELS.get(str(told["model"]))
     if model and model.is_custom and "model_path" not in told:
         left.append("--model_path")
     if model and model.is_remote:
