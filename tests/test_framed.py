@@ -248,7 +248,7 @@ def test_no_dark_line_lies_between_a_subject_and_its_background(tmp_path: Path) 
 @pytest.mark.parametrize("framing", [{"resize": 50}, {"canvas": "200x200"}, {"crop": "subject"}])
 def test_no_dark_line_lies_between_a_subject_and_a_colour(framing: Any, kinds: Any) -> None:
     """All is white, and nothing is darker than the shadow."""
-    shadow = Shadow(shadow=kinds, shadow_strength=0.1)
+    shadow = Shadow(shadow=kinds, shadow_strength=0.1) if kinds else Shadow()
     with Engine(
         SessionConfig("u2net"),
         options=RemoveOptions(bgcolor=(255, 255, 255, 255)),

@@ -4,10 +4,10 @@
         -> outcomes -> Parquet rows, counts
 
 In: files, folders, globs, URIs and lists by name, or a PCollection of URIs or sources. Out: one
-`Outcome` for every picture, which is written as a row of the manifest, and counted in the
-summary. Bad lines, folders that can't be listed, and pictures that would share an output are
-outcomes as well. An input that matches nothing, or a list that can't be opened, fails the pipeline.
-A PCollection without an end is done as `stream` says.
+`Outcome` per picture, which is written as a row of the manifest and counted in the summary. Bad
+lines, folders that can't be listed, and pictures that would share an output are outcomes, too. An
+input that matches nothing, or a list that can't be opened, fails the pipeline. A PCollection
+without an end is done as `stream` says.
 """
 
 import contextlib
