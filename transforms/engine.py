@@ -40,6 +40,16 @@ from .pictures.suspect import Suspicion
 from .runtime import memory, slow
 from .setting import Setting, check, setting
 
+# What an engine is told by objects.
+_RECORDS = {
+    "session": SessionConfig,
+    "options": RemoveOptions,
+    "encoding": Encoding,
+    "suspicion": Suspicion,
+    "postprocessing": PostProcessing,
+    "cascade": Cascade,
+}
+
 
 class Removed(NamedTuple):
     """A `Cutout`, or `CutoutArrays`, and the lease of the memory it takes."""
@@ -118,16 +128,17 @@ class Engine:
         cascade: Optional[Cascade] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
-        self.session = session
+        self.session, self.opener = session, opener
         self.suspicion = suspicion or Suspicion()
         self.postprocessing = postprocessing or PostProcessing()
-        Setting("", kind="choices", choices=subject.CHOICES, name="facts").check(facts)
-        self.facts = facts or ()
         self.cascade = cascade or Cascade()
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
+        for name, kind in _RECORDS.items():
+            Setting("", kind=kind, name=name).check(getattr(self, name))
+        Setting("", kind="choices", choices=subject.CHOICES, name="facts").check(facts)
+        self.facts = facts or ()
         self.limits = PictureLimits(max_memory, max_pixels, max_picture_seconds)
-        self.opener = opener
         check_outputs(self.options, self.encoding, self.postprocessing)
         self._model = catalogue.find(session.model)
         if self._model.is_matting:

@@ -104,6 +104,7 @@ class RemoveBackground(beam.PTransform):
         super().__init__()
         if isinstance(self.session, str):
             self.session = SessionConfig(self.session)
+        check(self)
         if not self.output:
             raise ValueError("output is empty; name the folder for the cutouts")
         if uris.is_web(self.output):
@@ -112,7 +113,6 @@ class RemoveBackground(beam.PTransform):
                 "to; name a folder, local or of a file system such as gs://"
             )
         check_outputs(self.options, self.encoding, self.postprocessing)
-        check(self)
 
     @property
     def config(self) -> SessionConfig:
