@@ -28,9 +28,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xlang.Service]
     service.stop()
 
 
-def external(service: xlang.Service, name: str, **settings: Any) -> ExternalTransform:
+def external(
+    service: xlang.Service, name: str, module: str = "rembg_beam.yaml", **settings: Any
+) -> ExternalTransform:
     """The step as Java asks for it: a row with its name, and one with its settings."""
-    said = {"constructor": f"rembg_beam.yaml.{name}", "kwargs": beam.Row(**settings)}
+    said = {"constructor": f"{module}.{name}", "kwargs": beam.Row(**settings)}
     payload = ImplicitSchemaPayloadBuilder(said).payload()
     return ExternalTransform(NAMED, payload, service.address)
 
@@ -42,6 +44,10 @@ def external(service: xlang.Service, name: str, **settings: Any) -> ExternalTran
         ({"model": "tyni"}, "unknown model 'tyni'. The models are: "),
         ({"model": "tiny", "format": "gif"}, "format: 'gif' must be one of png, webp, jpeg"),
         ({"model": "tiny", "extras": beam.Row(cc=1, x=2)}, "nor a model of rembg knows 'x'"),
+        (
+            {"module": "rembg_beam.transforms", "session": beam.Row(model="tiny")},
+            "must be SessionConfig(model=...)",
+        ),
         (
             {"model": "tiny", "keep_columns": ["statsu"]},
             "statsu is no column of the rows; did you mean sta",

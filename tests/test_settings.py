@@ -2,13 +2,15 @@
 
 import argparse
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional, get_type_hints
+from typing import Any, Callable, List, Optional, get_type_hints
 
 import pytest
 from support import reference
 
+from rembg_beam import transforms
 from rembg_beam.pipelines import settings
 from rembg_beam.pipelines.settings import RunOptions
 from rembg_beam.pipelines.status import UsageError
@@ -67,6 +69,60 @@ def test_one_line_makes_the_checks(more: None, tmp_path: Path) -> None:
         parse("--config", str(tmp_path / "config.yaml"))
     with pytest.raises(ValueError, match="shade=10 must be an integer from 0 to 9"):
         build(Job, vars(parse("--shade", "10").settings))
+
+
+MAPPING: Any = {"model": "tiny"}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: transforms.RemoveBackground(output="out", session=MAPPING),
+        lambda: transforms.CutOut(session=MAPPING),
+        lambda: transforms.RemBGModelHandler(MAPPING),
+        lambda: transforms.RemBGDoFn(MAPPING),
+        lambda: transforms.Engine(MAPPING),
+    ],
+)
+def test_a_mapping_is_no_session(make: Callable[[], Any]) -> None:
+    refusal = (
+        r"^session=\{'model': 'tiny'\} must be SessionConfig\(model=...\).*; in YAML and other "
+    )
+    with pytest.raises(
+        ValueError, match=refusal + r".* take .*rembg_beam\.yaml\.RemoveBackground, "
+    ):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("options", "RemoveOptions(only_mask=...)"),
+        ("encoding", "Encoding(format=...)"),
+        ("suspicion", "Suspicion(suspect=...)"),
+        ("postprocessing", "PostProcessing(cleanup=...)"),
+        ("cascade", "Cascade(cascade=...)"),
+        ("web_options", "WebOptions(allow_private_hosts=...)"),
+    ],
+)
+def test_a_mapping_is_no_object_of_settings(name: str, rule: str) -> None:
+    mapping: Any = {name: {"x": 1}}
+    refusal = f"{name}={{'x': 1}} must be {rule}; in YAML"
+    with pytest.raises(ValueError, match=re.escape(refusal)):
+        transforms.RemoveBackground(output="out", session="tiny", **mapping)
+    if name != "web_options":
+        with pytest.raises(ValueError, match=re.escape(refusal)):
+            transforms.Engine(SessionConfig("tiny"), **mapping)
+
+
+def test_objects_within_and_of_jobs_are_checked() -> None:
+    wrong: Any = "out"
+    with pytest.raises(ValueError, match=r"^shadow='out' must be Shadow\(shadow=...\)$"):
+        transforms.PostProcessing(shadow=wrong)
+    with pytest.raises(ValueError, match=r"^remove='out' must be RemoveBackground\(output=...\)$"):
+        transforms.RemoveBackgrounds(remove=wrong, input=["a"])
+    with pytest.raises(ValueError, match=r"^columns='out' must be Columns\(uri_column=...\)$"):
+        transforms.ReadSources(columns=wrong, input=["a"])
 
 
 def test_one_line_makes_the_reference() -> None:

@@ -173,6 +173,17 @@ def test_a_wrong_config_is_refused_in_our_words(config: Dict[str, Any], message:
         yaml.RemoveBackground(**given)
 
 
+def test_what_is_for_python_says_so_in_a_pipeline_of_yaml() -> None:
+    providers = [{"type": "python", "config": {}, "transforms": {"RemoveBackground": _FOR_PYTHON}}]
+    text = spec({"output": "out", "session": {"model": "tiny"}}, providers=providers)
+    refusal = r"session=.*model.*tiny.* must be SessionConfig.*rembg_beam\.yaml\.RemoveBackground"
+    with pytest.raises(ValueError, match=refusal):
+        execute(text)
+
+
+_FOR_PYTHON = "rembg_beam.transforms.RemoveBackground"
+
+
 def test_a_job_says_where_its_failures_are() -> None:
     with pytest.raises(
         ValueError, match=r"error_handling is no setting .*; failures are rows, with"

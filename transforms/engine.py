@@ -54,6 +54,16 @@ from .setting import Setting, check, setting
 if TYPE_CHECKING:
     from .store.web import WebOptions  # whose package needs Beam
 
+# What an engine is told by objects.
+_RECORDS = {
+    "session": SessionConfig,
+    "options": RemoveOptions,
+    "encoding": Encoding,
+    "suspicion": Suspicion,
+    "postprocessing": PostProcessing,
+    "cascade": Cascade,
+}
+
 
 class Removed(NamedTuple):
     """A `Cutout`, or `CutoutArrays`, and the lease of the memory it takes."""
@@ -134,17 +144,17 @@ class Engine:
         web_options: Optional["WebOptions"] = None,
         opener: sessions.Opener = open_session,
     ) -> None:
-        self.session = session
+        self.session, self.opener, self.web_options = session, opener, web_options
         self.suspicion = suspicion or Suspicion()
         self.postprocessing = postprocessing or PostProcessing()
-        Setting("", kind="choices", choices=subject.CHOICES, name="facts").check(facts)
-        self.facts = facts or ()
         self.cascade = cascade or Cascade()
         self.options = options or RemoveOptions()
         self.encoding = encoding or Encoding()
+        for name, kind in _RECORDS.items():
+            Setting("", kind=kind, name=name).check(getattr(self, name))
+        Setting("", kind="choices", choices=subject.CHOICES, name="facts").check(facts)
+        self.facts = facts or ()
         self.limits = PictureLimits(max_memory, max_pixels, max_picture_seconds)
-        self.opener = opener
-        self.web_options = web_options
         check_outputs(self.options, self.encoding, self.postprocessing)
         self._model = _first_model(session)
         self.cascade.check(self._model, self.suspicion)

@@ -131,8 +131,7 @@ class RemoveBackgrounds(beam.PTransform):
         super().__init__()
         check(self)
         self._named = Named.of(self.input, self.input_list)
-        self._is_told = bool(self.run_id)
-        self.run_id = self.run_id or new_run_id()
+        self._is_told, self.run_id = bool(self.run_id), self.run_id or new_run_id()
         if self.retry_failed and (self.input or self.input_list):
             raise ValueError("retry_failed takes its pictures from the rows, not from any input")
         if self.watch and (self.input_list or not self.input or any(self._named.queries)):
@@ -149,8 +148,8 @@ class RemoveBackgrounds(beam.PTransform):
 
     def expand(self, start: Any) -> beam.PCollection:
         outcomes, done = self.write(start)
-        several = [each | "Rows of what is done" >> beam.FlatMap(iter) for each in done]
-        return [*outcomes, *several] | "All outcomes" >> beam.Flatten()
+        outcomes += [each | "Rows of what is done" >> beam.FlatMap(iter) for each in done]
+        return outcomes | "All outcomes" >> beam.Flatten()
 
     def write(self, start: Any) -> Tuple[List[beam.PCollection], List[beam.PCollection]]:
         """Writes files and rows; gives the outcomes, and lists of those of what was done before."""

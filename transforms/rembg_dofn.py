@@ -153,6 +153,7 @@ class RemoveSettings:
         REQUIRED,
         "which model runs on which provider: a `SessionConfig`, or a model's name for the CPU",
         kind=SessionConfig,
+        rule="SessionConfig(model=...), or a model's name",
     )
     options: RemoveOptions = setting(
         RemoveOptions(), "arguments of `rembg.remove` for every picture", kind=RemoveOptions

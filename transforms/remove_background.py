@@ -104,6 +104,7 @@ class RemoveBackground(beam.PTransform):
         super().__init__()
         if isinstance(self.session, str):
             self.session = SessionConfig(self.session)
+        check(self)
         if not self.output:
             raise ValueError("output is empty; name the folder for the cutouts")
         if uris.is_web(self.output):
@@ -111,7 +112,6 @@ class RemoveBackground(beam.PTransform):
                 f"output={uris.without_secrets(self.output)!r}: http and https can't be written "
                 "to; name a folder, local or of a file system such as gs://"
             )
-        check(self)
         step_of(self)
 
     @property

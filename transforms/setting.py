@@ -34,6 +34,12 @@ _TYPES: Dict[Any, Tuple[Any, str]] = {
     "text": ((str, PathLike), "a text"),
 }
 
+# Of a mapping in place of an object.
+_FLAT = (
+    "in YAML and other languages take the transforms of rembg_beam.yaml, such as "
+    "rembg_beam.yaml.RemoveBackground, whose settings are all flat"
+)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -77,6 +83,8 @@ class Setting:
         if self.rule or self.choices:
             number = "one or more" if self.kind == "choices" else "one"
             return self.rule or f"{number} of {', '.join(self.choices)}"
+        if isinstance(self.kind, type):
+            return f"{self.kind.__name__}({fields(self.kind)[0].name}=...)"
         noun = _TYPES[self.kind][1] if self.kind in _TYPES else ""
         if self.above is not None:
             return f"above {self.above:g}"
@@ -92,6 +100,8 @@ class Setting:
             return self.default is None
         if self.choices:
             return self._is_chosen(value)
+        if isinstance(self.kind, type):
+            return isinstance(value, self.kind)
         if self.kind not in _TYPES:
             return True
         if not isinstance(value, _TYPES[self.kind][0]):
@@ -119,7 +129,14 @@ class Setting:
 
     def check(self, value: Any) -> None:
         if not self.allows(value):
-            raise ValueError(f"{self.name}={value!r} must be {self.must_be()}")
+            in_place = isinstance(self.kind, type) and _is_mapping(value)
+            way_out = f"; {_FLAT}" if in_place else ""
+            raise ValueError(f"{self.name}={value!r} must be {self.must_be()}{way_out}")
+
+
+def _is_mapping(value: Any) -> bool:
+    """Whether it is one, or a row, as pipelines in YAML and other languages have in its place."""
+    return isinstance(value, Mapping) or hasattr(value, "_asdict")
 
 
 def setting(default: Any, help: str, **more: Any) -> Any:

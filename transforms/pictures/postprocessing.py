@@ -7,7 +7,7 @@ raises `ValueError` for what makes no sense with rembg's options, or that a form
 from dataclasses import dataclass
 from typing import Any, Dict
 
-from ..setting import changed, documented, setting
+from ..setting import changed, check, documented, setting
 from .cleanup import MaskCleanup
 from .encode import FORMATS, Encoding
 from .frames import check_framing
@@ -34,6 +34,9 @@ class PostProcessing:
     framing: Framing = setting(
         Framing(), "how outputs are cropped, placed and sized, and what is behind", kind=Framing
     )
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def changed(self) -> Dict[str, Any]:
         """All its settings that differ from their defaults, without secrets."""
