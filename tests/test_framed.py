@@ -31,6 +31,9 @@ from rembg_beam.transforms import (
 )
 from rembg_beam.transforms.folder import record
 from rembg_beam.transforms.models import catalogue
+from rembg_beam.transforms.pictures import shown
+from rembg_beam.transforms.pictures.background import background
+from rembg_beam.transforms.pictures.picture import Picture
 from rembg_beam.transforms.pictures.postprocessing import PostProcessing
 from rembg_beam.transforms.pictures.shadow import Shadow
 from rembg_beam.transforms.store import stores
@@ -411,3 +414,19 @@ def test_inference_frames_too() -> None:
     )
     with beam.Pipeline("FnApiRunner") as pipeline:
         assert_that(pipeline | beam.Create([photo()]) | RunInference(handler), check)
+
+
+def test_each_part_of_a_stack_before_a_background_has_its_own_mask(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "blue.png")
+    masks = [Image.new("L", (70, 50), level) for level in (0, 128, 255)]
+    found = shown.cut_out(
+        Picture(Image.new("RGB", (70, 50), "white")),
+        masks,
+        RemoveOptions(stack_masks=True),
+        mask_names=("a", "b", "c"),
+        background=background(str(tmp_path / "blue.png"), 10**6),
+    )
+    stack = found.pictures[""][..., :3]
+    assert stack.shape == (150, 70, 3)
+    assert stack[:50, :, 0].max() == 0 and stack[100:].min() == 255
+    assert 0 < stack[50:100, :, 0].min() <= stack[50:100, :, 0].max() < 255

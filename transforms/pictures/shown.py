@@ -137,11 +137,12 @@ def cut_out(
       postprocessing: what becomes of outputs beyond that; the masks are clean by now.
       background: behind cutouts, if there is one.
     """
-    if background and keeps_colours(picture, options):
-        options = replace(options, putalpha=True)
-    frames = Frames(picture, masks, options, postprocessing.framing, background)
     names, suffixes = _mask_suffixes(options, mask_names), _suffixes(options)
     groups = [masks] if names == ("",) else [[mask] for mask in masks]
+    # Of several masks in one picture rembg's `putalpha` gives each part the last one.
+    if background and keeps_colours(picture, options) and len(groups[0]) == 1:
+        options = replace(options, putalpha=True)
+    frames = Frames(picture, masks, options, postprocessing.framing, background)
     made, matting = [], []
     for name, group in zip(names, groups, strict=True):
         materials = Materials(
