@@ -1,8 +1,8 @@
 """Prices, in dollars, and a file that replaces them.
 
 In: a YAML or JSON file. Out: `Prices`, those of this table where the file has no others, and which
-these are. Fails with
-`UsageError` for a name that is no price, for what is no amount, and for a file without a date.
+these are. Fails with `UsageError` for a name that is no price, for what is no amount, and for a
+file without a date.
 """
 
 import datetime
