@@ -107,7 +107,7 @@ class Tables:
     def check(self, uri: str) -> None:
         assert uri.endswith(".csv")
 
-    def lines(self, uri: str) -> Iterator[bytes]:
+    def lines(self, uri: str, web_options: Any = None) -> Iterator[bytes]:
         for line in Path(uri).read_text().splitlines():
             name, file = line.split(",")
             yield json.dumps({"uri": file, "name": name}).encode()

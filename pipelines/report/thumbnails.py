@@ -13,8 +13,10 @@ import io
 import json
 import threading
 from collections import Counter
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+import pyarrow
+import pyarrow.parquet
 from PIL import Image
 
 from ...transforms.elements import Source
@@ -145,15 +147,25 @@ def _members(shard: str) -> Dict[str, str]:
     """The URIs of the cutouts in a shard, by their pictures' names."""
     found = {}
     try:
-        for source in readers.read(shard, None, Columns()):
-            if isinstance(source, Source):
+        columns = Columns(uri_column=_cutout_column(shard), name_column="name")
+        for source in readers.read(shard, None, columns):
+            if isinstance(source, Source) and source.name:
                 metadata = json.loads(source.metadata)
                 cutouts = (value for kind, value in metadata.items() if "cutout" in kind)
-                cutout = next(cutouts, source.uri)
-                found[metadata["name"]] = cutout["bytes"] if isinstance(cutout, dict) else cutout
+                found[source.name] = next(cutouts, source.uri)
     except Exception:  # of any store; the page says that they can't be shown
         return found
     return found
+
+
+def _cutout_column(shard: str) -> Optional[str]:
+    """Of a Parquet file the column of cutouts; None if it has none, and of others."""
+    if not shard.endswith(".parquet"):
+        return None
+    with stores.seekable(shard) as file:
+        schema = pyarrow.parquet.read_schema(file)
+    pictures = (field.name for field in schema if pyarrow.types.is_struct(field.type))
+    return next((name for name in pictures if "cutout" in name), None)
 
 
 def _small(asked: _Stores, uri: str) -> _Small:
