@@ -112,7 +112,7 @@ class RemoveBackground(beam.PTransform):
                 f"output={uris.without_secrets(self.output)!r}: http and https can't be written "
                 "to; name a folder, local or of a file system such as gs://"
             )
-        step_of(self)
+        step_of(self)  # which refuses what makes no sense together, before any worker does
 
     @property
     def config(self) -> SessionConfig:
