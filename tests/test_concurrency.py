@@ -218,11 +218,14 @@ def test_no_more_is_pending_than_the_threads_can_take() -> None:
         most = 0
         now = 0
         lock = threading.Lock()
+        three = threading.Barrier(3)
 
         def work(self, element: int) -> int:
             with self.lock:
                 Watched.now += 1
                 Watched.most = max(Watched.most, Watched.now)
+            if element < 3:
+                self.three.wait(timeout=30)
             time.sleep(0.005)
             with self.lock:
                 Watched.now -= 1
