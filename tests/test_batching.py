@@ -460,7 +460,14 @@ def test_clothes_whose_batches_are_not_bit_equal_run_one_by_one(
     assert opening.open_session(replace(made, model="u2netp")).batch == 4
 
 
-@pytest.mark.parametrize("name", ["u2netp", "isnet-general-use", "u2net_cloth_seg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "u2netp",
+        pytest.param("isnet-general-use", marks=pytest.mark.long),
+        pytest.param("u2net_cloth_seg", marks=pytest.mark.long),
+    ],
+)
 def test_pictures_of_many_threads_share_runs(
     rembg_home: Path, name: str, encoded: Callable[..., bytes]
 ) -> None:

@@ -563,7 +563,7 @@ def test_a_terminal_shows_a_bar_and_what_runs_where(photos: Path, tmp_path: Path
     [
         ("in_memory", signal.SIGINT),
         ("in_memory", signal.SIGTERM),
-        ("in_memory", signal.SIGHUP),
+        pytest.param("in_memory", signal.SIGHUP, marks=pytest.mark.long),
         pytest.param("multi_processing", signal.SIGINT, marks=pytest.mark.long),
         pytest.param("multi_processing", signal.SIGHUP, marks=pytest.mark.long),
     ],

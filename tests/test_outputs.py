@@ -66,8 +66,11 @@ def work(
 
 
 # One of each kind of `predict`: maps, logits, classes, prompts, and files of one's own.
-MODELS = ["u2netp", "isnet-anime", "birefnet-general", catalogue.CLOTH, catalogue.SAM]
-MODELS += ["u2net_custom", "dis_custom"]
+MODELS = ["u2netp", "birefnet-general", catalogue.CLOTH, catalogue.SAM]
+MORE = [
+    pytest.param(name, marks=pytest.mark.long)
+    for name in ("isnet-anime", "u2net_custom", "dis_custom")
+]
 
 CHANGES: Dict[str, Dict[str, Any]] = {
     "NaN": {"scale": NAN},
@@ -81,7 +84,7 @@ CHANGES: Dict[str, Dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *MORE])
 def test_an_output_that_is_no_mask_is_a_failure(
     work: Callable[..., Any], name: str, change: str
 ) -> None:

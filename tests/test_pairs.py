@@ -188,9 +188,8 @@ def test_outputs_that_are_none_are_a_usage_error(go: Callable[..., str]) -> None
     )
 
 
-@pytest.mark.parametrize(
-    "model, number", [("tiny", 2), pytest.param(catalogue.CLOTH, 6, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("model, number", [("tiny", 2), (catalogue.CLOTH, 6)])
 def test_both_are_there_or_made_again(
     go: Callable[..., str], tmp_path: Path, tree: Any, model: str, number: int
 ) -> None:
@@ -207,6 +206,7 @@ def test_both_are_there_or_made_again(
     assert go(*both, model=model) == WRITTEN and go(*both, model=model) == SKIPPED
 
 
+@pytest.mark.long
 def test_outputs_are_settings_of_the_folder(go: Callable[..., str], tmp_path: Path) -> None:
     assert go() == WRITTEN and go("--outputs=cutout") == SKIPPED
     assert 'outputs was null and is ["cutout", "mask"]' in go("--outputs=mask,cutout")

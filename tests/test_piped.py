@@ -149,6 +149,7 @@ def test_a_run_over_a_list_from_a_pipe(photos: Path, tmp_path: Path, capfd: Any)
     assert capfd.readouterr().out.splitlines()[-2].startswith("0 written, 1 skipped, 0 failed")
 
 
+@pytest.mark.long
 def test_process_substitution(photos: Path, tmp_path: Path) -> None:
     script = '"$@" --input_list <(printf "%s\\n" "$LISTED") --config <(echo "model: tiny")'
     command = [sys.executable, "-m", "rembg_beam.pipelines", "run"]

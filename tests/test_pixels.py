@@ -48,7 +48,13 @@ def ours(dofn: RemBGDoFn, data: bytes) -> Cutout:
     return cutout
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(options, id=name, marks=[pytest.mark.long] if "," in name else [])
+        for name, options in OPTIONS.items()
+    ],
+)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 def test_every_option_on_pictures_of_every_kind(
     rembg_home: Path, theirs: Any, options: Dict[str, Any]
@@ -140,6 +146,7 @@ def test_every_model(rembg_home: Path, name: str) -> None:
     dofn.teardown()
 
 
+@pytest.mark.long
 @settings(
     deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -71,6 +71,7 @@ def test_the_data_set_of_the_readme_is_made_and_read(workplace: Path, capsys: An
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES[1:] if of("python", page)], ids=_name)
 def test_python_snippets_of_the_docs_run(page: Path, workplace: Path) -> None:
     """One after the other, as a reader takes them, in a folder with cutouts and their rows."""
