@@ -1,17 +1,28 @@
 """Signals that end a run: Ctrl-C, SIGTERM and SIGHUP -> one exception, and an exit status.
 
 In: nothing. Out: while `heard` each rises on the main thread as a `KeyboardInterrupt`, whose
-`status` is the exit status that a shell gives for it. One that was ignored when the process began
-(`nohup`) stays so. Nothing here fails; off the main thread nothing is heard.
+`status` is the exit status that a shell gives for it; amid the import of a module, as soon as that
+leaves no lock behind. One that was ignored when the process began (`nohup`) stays so. Nothing here
+fails; off the main thread nothing is heard.
 """
 
+import _thread
 import contextlib
 import signal
 import threading
-from typing import Any, Dict, Iterator, NoReturn
+import time
+from types import FrameType
+from typing import Any, Dict, Iterator, Optional
 
 # Of Ctrl-C: 128 and the signal's number, as of the others.
 INTERRUPTED = 130
+
+# The file of Python's own code that takes the lock of all threads' imports, and would not give it
+# back if an exception rose there; in some of its functions that exception would be lost, too.
+_IMPORTING = "<frozen importlib._bootstrap>"
+
+# Seconds until a signal that came there is heard again.
+_SOON = 0.01
 
 _ENDING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -64,5 +75,14 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stop(number: int, _: Any) -> NoReturn:
+def _stop(number: int, frame: Optional[FrameType]) -> None:
+    if frame is not None and frame.f_code.co_filename == _IMPORTING:
+        # By the lowest module: one of `threading` takes locks that this thread may hold.
+        _thread.start_new_thread(_again, (number,))
+        return
     raise Stopped(number)
+
+
+def _again(number: int) -> None:
+    time.sleep(_SOON)
+    _thread.interrupt_main(signal.Signals(number))
