@@ -204,7 +204,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, Path]:
     return wheel, sdist
 
 
-@pytest.mark.long
 def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(
     built: Tuple[Path, Path], root: Path
 ) -> None:
